@@ -1,0 +1,168 @@
+//! What a received frame means: a question about an owned address, a claim by another host, an answer.
+
+use std::net::IpAddr;
+
+use herald_spi::{Mac, Place, Report};
+
+use super::{
+    super::{
+        Context, Output,
+        conflict::Conflict,
+        held::{Due, Stage},
+    },
+    Port,
+};
+use crate::frame::{self, ArpFrame, Frame, NdpFrame, arp, ndp};
+
+impl Port {
+    /// Takes a frame. One that is malformed, meant for another host or of no concern changes nothing.
+    pub(in super::super) fn receive(&mut self, bytes: &[u8], context: &mut Context<'_>) {
+        let Some(mac) = self.mac().filter(|_| self.usable()) else {
+            return;
+        };
+        let for_us = |to: Mac| to == mac || !to.is_unicast();
+        match frame::decode(bytes) {
+            Ok(Frame::Arp(frame)) if for_us(frame.destination()) => self.arp(mac, &frame, context),
+            Ok(Frame::Ndp(frame)) if for_us(frame.destination()) => self.ndp(mac, &frame, context),
+            Ok(_) => {}
+            Err(_) => context.tally.malformed += 1,
+        }
+    }
+
+    fn arp(&mut self, mac: Mac, frame: &ArpFrame<'_>, context: &mut Context<'_>) {
+        let (from, sender, target) = (frame.sender_mac(), frame.sender(), frame.target());
+        if from == mac {
+            return; // Our own frame, sent back by a bridge.
+        }
+        if frame.is_probe() {
+            self.probed(target.into(), from, context);
+        } else {
+            self.claimed(sender.into(), from, context);
+        }
+        if frame.is_request()
+            && !frame.is_announcement()
+            && self.admits(target.into(), from, context)
+        {
+            let bytes = arp::reply(mac, target, from, sender);
+            context.out.push(Output::Send {
+                interface: self.index,
+                bytes,
+            });
+        }
+    }
+
+    fn ndp(&mut self, mac: Mac, frame: &NdpFrame<'_>, context: &mut Context<'_>) {
+        let (from, target) = (frame.source_mac(), frame.target());
+        let advertised = frame.link_layer().unwrap_or(from);
+        if from == mac {
+            return;
+        }
+        if !frame.is_solicitation() {
+            self.claimed(target.into(), advertised, context);
+            return;
+        }
+        if frame.is_probe() {
+            self.probed(target.into(), from, context);
+            // Unlike an ARP probe, which tools send at leisure, this comes only from a host that configures it.
+            if !context.is_herald(from) {
+                self.conflicting(target.into(), from, context);
+            }
+        }
+        if self.admits(target.into(), from, context) {
+            let bytes = if frame.is_probe() {
+                ndp::unsolicited(mac, target)
+            } else {
+                ndp::solicited(mac, target, advertised, frame.source())
+            };
+            context.out.push(Output::Send {
+                interface: self.index,
+                bytes,
+            });
+        }
+    }
+
+    /// Whether the address is owned and its asker does not ask too often.
+    fn admits(&mut self, address: IpAddr, asker: Mac, context: &mut Context<'_>) -> bool {
+        let owned = self.held.get(&address).is_some_and(|held| held.is_owned());
+        if !owned || context.now < context.quiet_until {
+            return false;
+        }
+        context.tally.requests += 1;
+        let admitted = self.requesters.admit(context.now, asker, self.owned);
+        let count = if admitted {
+            &mut context.tally.replies
+        } else {
+            &mut context.tally.limited
+        };
+        *count += 1;
+        admitted
+    }
+
+    /// A host says that it has the address: an answer to a question, whoever it is, or a conflict.
+    fn claimed(&mut self, address: IpAddr, by: Mac, context: &mut Context<'_>) {
+        if context.own.contains(&by) {
+            return;
+        }
+        self.answered(address, by, context);
+        if !context.is_herald(by) {
+            self.conflicting(address, by, context);
+        }
+    }
+
+    /// A host wonders whether the address is free, just as we do (RFC 5227 section 2.1.1). Peers may wonder at
+    /// the same time.
+    fn probed(&mut self, address: IpAddr, by: Mac, context: &mut Context<'_>) {
+        if !context.is_herald(by) {
+            self.answered(address, by, context);
+        }
+    }
+
+    fn answered(&mut self, address: IpAddr, by: Mac, context: &mut Context<'_>) {
+        let Some(held) = self.held.get_mut(&address) else {
+            return;
+        };
+        let Stage::Ask(asking) = &mut held.stage else {
+            return;
+        };
+        if asking.answered {
+            return;
+        }
+        asking.answered = true;
+        asking.next = Due::Never;
+        let place = Place {
+            address,
+            interface: self.index,
+        };
+        context.report(Report::Answered {
+            place,
+            question: asking.question.id,
+            by: [by].into(),
+        });
+        self.rearm(address);
+    }
+
+    /// A foreign host claims the address. If it is owned that is reported, and defended.
+    fn conflicting(&mut self, address: IpAddr, by: Mac, context: &mut Context<'_>) {
+        let Some(held) = self.held.get_mut(&address) else {
+            return;
+        };
+        let Stage::Own(owning) = &mut held.stage else {
+            return;
+        };
+        context.tally.conflicts += 1;
+        let conflict: &mut Conflict = owning.conflict.get_or_insert_default();
+        if conflict.sight(context.now, by) && context.reports.take(context.now, 1) {
+            let place = Place {
+                address,
+                interface: self.index,
+            };
+            context
+                .out
+                .push(Output::Report(Report::Conflict { place, by }));
+        }
+        if conflict.defend == Due::Never {
+            conflict.defend = Due::At(conflict.may_defend_at().max(context.now));
+            self.rearm(address);
+        }
+    }
+}

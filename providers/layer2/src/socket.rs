@@ -1,0 +1,402 @@
+//! The sockets: per link one packet socket for ARP and one for IPv6, each with its filter; and the datagram
+//! sockets that hold the memberships in multicast groups.
+//!
+//! Invariants: a packet socket is created deaf (protocol 0), gets its filter, and only then is bound, so that it
+//! never holds a frame that the filter would refuse. No promiscuous mode. A socket exists only where an address of
+//! its family is wanted and the link is up; one that fails is closed at once and opened again when the list of
+//! links changes or after [`RETRY`], so a broken link never spins.
+
+mod groups;
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Read},
+    net::{IpAddr, Ipv6Addr},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use herald_spi::{IfIndex, Link, Links, Time};
+use socket2::{Domain, SockFilter, Socket, Type};
+
+use crate::{
+    error::Layer2Error,
+    filter::{self, Program},
+    frame::MAX_FRAME,
+    sys::{self, Watched},
+};
+use groups::Groups;
+
+/// After a failure a link's sockets are opened again so much later.
+pub(crate) const RETRY: Duration = Duration::from_secs(1);
+/// Room for some thousand small frames in each direction.
+const BUFFER: usize = 4 << 20;
+/// So many frames are read from one socket before timers get their turn.
+const BATCH: usize = 512;
+
+const ETH_P_ARP: u16 = 0x0806;
+const ETH_P_IPV6: u16 = 0x86dd;
+
+/// All sockets.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets {
+    links: Links,
+    ports: BTreeMap<IfIndex, Port>,
+    groups: Groups,
+    /// When to try again to join groups that could not be joined.
+    groups_at: Option<Time>,
+    /// Links whose state changed since [`Sockets::troubles`].
+    troubles: Vec<(IfIndex, Option<String>)>,
+    overruns: u64,
+}
+
+/// A link that is listened to, or shall be.
+#[derive(Debug, Default)]
+struct Port {
+    addresses: Vec<IpAddr>,
+    arp: Option<Watched>,
+    ndp: Option<Watched>,
+    /// Something failed; the machine knows.
+    broken: bool,
+    /// When to try again.
+    retry_at: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Family {
+    Arp,
+    Ndp,
+}
+
+/// Whether packet sockets are allowed at all.
+pub(crate) fn probe() -> Result<(), Layer2Error> {
+    deaf().map(drop)
+}
+
+impl Sockets {
+    /// The links as they are now: sockets of lost and downed links are closed, wanted ones are opened.
+    pub(crate) fn set_links(&mut self, now: Time, links: &Links) {
+        self.links.clone_from(links);
+        let indices: Vec<IfIndex> = self.ports.keys().copied().collect();
+        for index in indices {
+            self.open(now, index);
+        }
+        self.retry_groups(now);
+    }
+
+    /// From now on these addresses are wanted on the link.
+    pub(crate) fn set_addresses(&mut self, now: Time, interface: IfIndex, addresses: Vec<IpAddr>) {
+        if addresses.is_empty() {
+            self.ports.remove(&interface);
+            return;
+        }
+        let port = self.ports.entry(interface).or_default();
+        port.addresses = addresses;
+        match port.refilter() {
+            Ok(()) => self.open(now, interface),
+            Err(error) => self.fail(now, interface, &error.into()),
+        }
+    }
+
+    /// Sends one frame as it is. False if it could not be.
+    pub(crate) fn send(&mut self, now: Time, interface: IfIndex, bytes: &[u8]) -> bool {
+        let family = match bytes.get(12..14) {
+            Some([8, 6]) => Family::Arp,
+            _ => Family::Ndp,
+        };
+        let Some(port) = self.ports.get_mut(&interface) else {
+            return false;
+        };
+        let Some(socket) = port.socket(family).as_ref() else {
+            return false;
+        };
+        match socket.socket().send(bytes) {
+            Ok(_) => true,
+            Err(error) if is_passing(&error) => false,
+            Err(error) => {
+                self.fail(now, interface, &error.into());
+                false
+            }
+        }
+    }
+
+    /// Ready when a frame can be read somewhere.
+    pub(crate) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut ready = false;
+        for socket in self.ports.values().flat_map(Port::sockets) {
+            // Each one is asked, so that each one wakes the task.
+            ready |= socket.poll_readable(context).is_ready();
+        }
+        if ready {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Reads what has come in, up to a bounded number of frames, and hands each one over.
+    pub(crate) fn read(&mut self, now: Time, mut take: impl FnMut(IfIndex, &[u8])) {
+        let mut buffer = [0; MAX_FRAME + 1];
+        let mut failed = Vec::new();
+        for (&interface, port) in &self.ports {
+            for socket in port.sockets() {
+                match read_batch(socket, &mut buffer, BATCH, |frame| take(interface, frame)) {
+                    Ok(_) => {}
+                    Err(error) => failed.push((interface, error)),
+                }
+            }
+        }
+        for (interface, error) in failed {
+            self.fail(now, interface, &error.into());
+        }
+    }
+
+    /// Throws away all that has come in. Says how many frames that were.
+    pub(crate) fn drain(&mut self, now: Time) -> usize {
+        let mut buffer = [0; 1];
+        let mut failed = Vec::new();
+        let mut count = 0;
+        for (&interface, port) in &self.ports {
+            for socket in port.sockets() {
+                // More than a buffer holds; what comes in meanwhile is not old.
+                match read_batch(socket, &mut buffer, BUFFER / 256, |_| {}) {
+                    Ok(read) => count += read,
+                    Err(error) => failed.push((interface, error)),
+                }
+            }
+        }
+        for (interface, error) in failed {
+            self.fail(now, interface, &error.into());
+        }
+        count
+    }
+
+    /// Listens to a multicast group.
+    pub(crate) fn join(&mut self, now: Time, interface: IfIndex, group: Ipv6Addr) {
+        self.groups.join(interface, group);
+        if self.groups.is_incomplete() {
+            self.groups_at.get_or_insert(now + RETRY);
+        }
+    }
+
+    /// Stops listening to it.
+    pub(crate) fn leave(&mut self, interface: IfIndex, group: Ipv6Addr) {
+        self.groups.leave(interface, group);
+    }
+
+    /// When [`Self::retry`] has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.ports
+            .values()
+            .filter_map(|port| port.retry_at)
+            .chain(self.groups_at)
+            .min()
+    }
+
+    /// Tries again what failed long enough ago.
+    pub(crate) fn retry(&mut self, now: Time) {
+        let due = |port: &Port| port.retry_at.is_some_and(|at| at <= now);
+        let indices: Vec<IfIndex> = self
+            .ports
+            .iter()
+            .filter(|(_, port)| due(port))
+            .map(|(index, _)| *index)
+            .collect();
+        for index in indices {
+            self.open(now, index);
+        }
+        if self.groups_at.is_some_and(|at| at <= now) {
+            self.retry_groups(now);
+        }
+    }
+
+    /// Links that broke (and why) or work again, since the last call.
+    pub(crate) fn troubles(&mut self) -> Vec<(IfIndex, Option<String>)> {
+        std::mem::take(&mut self.troubles)
+    }
+
+    /// How many frames were lost because a buffer was full.
+    pub(crate) fn overruns(&mut self) -> u64 {
+        let sockets = self.ports.values().flat_map(Port::sockets);
+        self.overruns += sockets
+            .map(|socket| sys::dropped(socket.socket()))
+            .sum::<u64>();
+        self.overruns
+    }
+
+    /// Opens what is wanted and missing, if the link is up; closes everything if it is not.
+    fn open(&mut self, now: Time, interface: IfIndex) {
+        let Some(port) = self.ports.get_mut(&interface) else {
+            return;
+        };
+        port.retry_at = None;
+        let Some(link) = self.links.get(&interface).filter(|link| link.up) else {
+            port.close();
+            // The machine sees for itself that the link is down or gone, and forgets what went wrong before.
+            if std::mem::take(&mut port.broken) {
+                self.troubles.push((interface, None));
+            }
+            return;
+        };
+        let opened = [Family::Arp, Family::Ndp]
+            .into_iter()
+            .try_for_each(|family| {
+                if !port.wants(family) {
+                    *port.socket(family) = None;
+                } else if port.socket(family).is_none() {
+                    *port.socket(family) = Some(listen(link, family, &port.addresses)?);
+                }
+                Ok(())
+            });
+        match opened {
+            Ok(()) if port.broken => {
+                port.broken = false;
+                self.troubles.push((interface, None));
+                tracing::info!(link = link.name, "packet sockets are open again");
+            }
+            Ok(()) => {}
+            Err(error) => self.fail(now, interface, &error),
+        }
+    }
+
+    fn retry_groups(&mut self, now: Time) {
+        self.groups.retry();
+        self.groups_at = self.groups.is_incomplete().then(|| now + RETRY);
+    }
+
+    /// Closes a link's sockets for a while. Told and logged once.
+    fn fail(&mut self, now: Time, interface: IfIndex, error: &Layer2Error) {
+        let Some(port) = self.ports.get_mut(&interface) else {
+            return;
+        };
+        port.close();
+        port.retry_at = Some(now + RETRY);
+        if !std::mem::replace(&mut port.broken, true) {
+            self.troubles.push((interface, Some(error.to_string())));
+            let link = self.links.get(&interface).map_or("", |link| &link.name);
+            tracing::warn!(link, reason = error.reason(), %error, "cannot use the link; trying on");
+        }
+    }
+}
+
+impl Port {
+    fn socket(&mut self, family: Family) -> &mut Option<Watched> {
+        match family {
+            Family::Arp => &mut self.arp,
+            Family::Ndp => &mut self.ndp,
+        }
+    }
+
+    fn sockets(&self) -> impl Iterator<Item = &Watched> {
+        self.arp.iter().chain(&self.ndp)
+    }
+
+    fn wants(&self, family: Family) -> bool {
+        self.addresses.iter().any(|address| match family {
+            Family::Arp => address.is_ipv4(),
+            Family::Ndp => address.is_ipv6(),
+        })
+    }
+
+    /// Replacing a filter is atomic; frames that are queued already are looked up anyway.
+    fn refilter(&self) -> io::Result<()> {
+        for (family, socket) in [(Family::Arp, &self.arp), (Family::Ndp, &self.ndp)] {
+            if let Some(socket) = socket {
+                attach(socket.socket(), family, &self.addresses)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.arp = None;
+        self.ndp = None;
+    }
+}
+
+impl From<io::Error> for Layer2Error {
+    fn from(error: io::Error) -> Self {
+        Self::Socket(error)
+    }
+}
+
+/// A packet socket that hears nothing yet.
+fn deaf() -> Result<Socket, Layer2Error> {
+    let kind = Type::RAW.nonblocking().cloexec();
+    Socket::new(Domain::PACKET, kind, None).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => Layer2Error::NeedsNetRaw(error),
+        _ => Layer2Error::Socket(error),
+    })
+}
+
+fn listen(link: &Link, family: Family, addresses: &[IpAddr]) -> Result<Watched, Layer2Error> {
+    let socket = deaf()?;
+    let ethertype = match family {
+        Family::Arp => ETH_P_ARP,
+        Family::Ndp => ETH_P_IPV6,
+    };
+    let failed = |source| Layer2Error::Open {
+        link: link.name.clone(),
+        source,
+    };
+    sys::size_buffers(&socket, BUFFER);
+    attach(&socket, family, addresses).map_err(failed)?;
+    sys::link_address(link.index, ethertype)
+        .and_then(|address| socket.bind(&address))
+        .map_err(failed)?;
+    Watched::new(socket).map_err(failed)
+}
+
+/// Attaches the filter for the addresses, or a wider one if the kernel has no room for it.
+fn attach(socket: &Socket, family: Family, addresses: &[IpAddr]) -> io::Result<()> {
+    let (narrow, wide) = match family {
+        Family::Arp => (filter::arp(addresses), filter::any_arp()),
+        Family::Ndp => (filter::ndp(addresses), filter::any_ndp()),
+    };
+    socket
+        .attach_filter(&translate(&narrow))
+        .or_else(|_| socket.attach_filter(&translate(&wide)))
+}
+
+fn translate(program: &Program) -> Vec<SockFilter> {
+    program
+        .iter()
+        .map(|it| SockFilter::new(it.code, it.jt, it.jf, it.k))
+        .collect()
+}
+
+/// Reads up to `limit` frames. A longer frame than the buffer is cut off.
+fn read_batch(
+    watched: &Watched,
+    buffer: &mut [u8],
+    limit: usize,
+    mut take: impl FnMut(&[u8]),
+) -> io::Result<usize> {
+    let mut socket = watched.socket();
+    for count in 0..limit {
+        match socket.read(buffer) {
+            Ok(length) => take(buffer.get(..length).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                watched.exhausted();
+                return Ok(count);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(limit)
+}
+
+/// Whether a failed send says nothing about the socket: the queue was full for a moment.
+fn is_passing(error: &io::Error) -> bool {
+    let full = [libc::ENOBUFS, libc::ENOMEM]
+        .map(Some)
+        .contains(&error.raw_os_error());
+    full || matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
+#[cfg(test)]
+mod tests;

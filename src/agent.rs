@@ -1,0 +1,22 @@
+//! The agent: announces from this node the addresses that it owns.
+//!
+//! It reads Service statuses, never the controller's mind; hears its peers; lets `placement` decide; and hands the
+//! duties to the provider. Without an API server it goes on with what it knows.
+//!
+//! ```text
+//!   watches ──▶ Watched ──facts──┐
+//!   peers ────▶ View ─segments───┼─▶ placement ──duties──▶ layer2 ──frames──▶ the wire
+//!   links, answers ◀─────────────┘       └────claims─────▶ peers
+//! ```
+
+mod account;
+mod facts;
+mod gates;
+mod keys;
+mod kube_proxy;
+mod metrics;
+mod mind;
+mod report;
+mod run;
+
+pub use run::{Options, run};

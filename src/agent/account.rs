@@ -1,0 +1,109 @@
+//! What the agent tells the cluster about its addresses. Pure.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use herald_spi::{Place, Time};
+use k8s_openapi::jiff::Timestamp;
+
+use super::{mind::Mind, report::Account};
+use crate::{
+    api::{AnnouncedAddress, AnnouncementState, NodeAnnouncementsStatus},
+    placement::State,
+};
+
+/// How many addresses one object lists.
+const MOST: usize = 1000;
+/// A conflict that was not seen for so long is over.
+const CONFLICT_FADES: Duration = Duration::from_secs(60);
+
+/// Since when each place has been in its state, as wall-clock time that does not change from report to report.
+pub(super) type Since = BTreeMap<(Place, AnnouncementState), String>;
+
+/// The account now. `since` remembers from one to the next.
+pub(super) fn account(mind: &Mind, now: Time, clock: Timestamp, since: &mut Since) -> Account {
+    let mut addresses = Vec::new();
+    let mut announcing = 0_u32;
+    let mut kept = Since::new();
+    for (place, state) in &mind.output.states {
+        let Some(said) = say(mind, now, *place, state) else {
+            continue;
+        };
+        announcing = announcing.saturating_add(u32::from(matches!(
+            state,
+            State::Announcing { .. } | State::HandingOver { .. }
+        )));
+        let key = (*place, said.state);
+        let known = since.get(&key).cloned();
+        let began = known.unwrap_or_else(|| round(clock).to_string());
+        kept.insert(key, began.clone());
+        addresses.push(AnnouncedAddress {
+            since: began,
+            ..said
+        });
+    }
+    *since = kept;
+    let abnormal = addresses
+        .iter()
+        .filter(|a| a.state != AnnouncementState::Announcing)
+        .count();
+    addresses.sort_by(|a, b| (a.state, &a.address).cmp(&(b.state, &b.address)));
+    addresses.truncate(MOST);
+    Account {
+        node_uid: mind.node_uid(),
+        status: NodeAnnouncementsStatus {
+            announcing,
+            abnormal: u32::try_from(abnormal).unwrap_or(u32::MAX),
+            peers: u32::try_from(mind.peers()).unwrap_or(u32::MAX),
+            addresses,
+        },
+    }
+}
+
+/// What there is to say about one place, if it is worth saying.
+fn say(mind: &Mind, now: Time, place: Place, state: &State) -> Option<AnnouncedAddress> {
+    let rival = mind
+        .rivals
+        .get(&place)
+        .filter(|rival| now.since(rival.seen) < CONFLICT_FADES);
+    let (state, mac, message) = match state {
+        State::Announcing { .. } | State::HandingOver { .. } => match (rival, mind.failing.get(&place)) {
+            (Some(rival), _) => (
+                AnnouncementState::Conflict,
+                Some(rival.mac),
+                Some("another host claims this address; it is defended".to_owned()),
+            ),
+            (None, Some(why)) => (AnnouncementState::NoLink, None, Some(why.clone())),
+            (None, None) => (AnnouncementState::Announcing, None, None),
+        },
+        State::Conflict { mac } => (
+            AnnouncementState::Conflict,
+            Some(*mac),
+            Some("another host had this address before it was announced; remove it from that host, or exclude the \
+                  address from its pool"
+                .to_owned()),
+        ),
+        State::PeerUnheard { mac } => (
+            AnnouncementState::PeerUnheard,
+            Some(*mac),
+            Some("another node answers for it, but its heartbeats are not heard; is UDP port 9471 blocked?".to_owned()),
+        ),
+        State::NoLink | State::Standby { .. } | State::Waiting(_) | State::NotCandidate(_) => return None,
+    };
+    Some(AnnouncedAddress {
+        address: place.address.to_string(),
+        service: mind
+            .services
+            .get(&place.address)
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        interface: mind.interface(place.interface),
+        since: String::new(),
+        state,
+        conflicting_mac: mac.map(|mac| mac.to_string()),
+        message,
+    })
+}
+
+fn round(clock: Timestamp) -> Timestamp {
+    Timestamp::from_second(clock.as_second()).unwrap_or(clock)
+}

@@ -1,0 +1,236 @@
+//! From what was watched and heard to what placement must be told. Pure.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use herald_spi::{IfIndex, Links, NodeName, PoolName, ServiceKey, Time};
+use ipnet::IpNet;
+
+use crate::{
+    api::Reason,
+    cluster::Classes,
+    membership::View,
+    placement::{
+        AddressFacts, NodeFacts, Nodes, Peer, PeerLink, Policy, Rule, Segment, ServiceFacts,
+    },
+    world::{
+        AllocationRecord, Layer2Rule, NodeRecord, PoolRecord, ServiceRecord, SliceRecord, Table,
+        TrafficPolicy,
+    },
+};
+
+/// What the agent watches.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    pub(super) services: Table<ServiceRecord>,
+    pub(super) pools: Table<PoolRecord>,
+    pub(super) locks: Table<AllocationRecord>,
+    pub(super) nodes: Table<NodeRecord>,
+    pub(super) slices: Table<SliceRecord>,
+    /// How each address was announced when its pool or its lock last told: the objects may go, the address stays.
+    remembered: BTreeMap<IpAddr, (Vec<Layer2Rule>, bool)>,
+}
+
+/// The pool that tells, its rules, and whether excluded nodes announce too.
+type Advertised<'a> = (Option<&'a PoolName>, &'a [Layer2Rule], bool);
+
+impl Watched {
+    /// Whether every list has been read at least once.
+    pub(super) fn synced(&self) -> bool {
+        self.services.synced()
+            && self.pools.synced()
+            && self.locks.synced()
+            && self.nodes.synced()
+            && self.slices.synced()
+    }
+
+    /// The nodes, as placement sees them.
+    pub(super) fn node_facts(&self) -> BTreeMap<NodeName, NodeFacts> {
+        let facts = self.nodes.iter().map(|(name, node)| {
+            let facts = NodeFacts {
+                excluded: node.excluded,
+                out_of_service: node.out_of_service,
+                network_unavailable: node.network_unavailable,
+                deleting: node.deleting,
+            };
+            (name.clone(), facts)
+        });
+        facts.collect()
+    }
+
+    /// Every address that this cluster announces by layer 2: it stands in the status of a Service of Herald's, and a
+    /// pool that is known, or that its lock remembers, advertises it.
+    pub(super) fn address_facts(&mut self) -> BTreeMap<IpAddr, AddressFacts> {
+        let remembered = std::mem::take(&mut self.remembered);
+        let endpoints = self.endpoints();
+        let mut prepared = BTreeMap::new();
+        let mut told = BTreeMap::new();
+        let mut facts: BTreeMap<IpAddr, AddressFacts> = BTreeMap::new();
+        for (key, service) in self.services.iter() {
+            for address in service
+                .status_addresses()
+                .filter(|address| self.is_ours(service, *address))
+            {
+                let Some((pool, rules, ignore_exclude_label)) =
+                    self.advertised(address).or_else(|| {
+                        remembered
+                            .get(&address)
+                            .map(|(rules, ignore)| (None, rules.as_slice(), *ignore))
+                    })
+                else {
+                    continue;
+                };
+                told.insert(address, (rules.to_vec(), ignore_exclude_label));
+                let rules = match pool {
+                    Some(pool) => Arc::clone(
+                        prepared
+                            .entry(pool.clone())
+                            .or_insert_with(|| self.rules(rules)),
+                    ),
+                    None => self.rules(rules),
+                };
+                let service = ServiceFacts {
+                    key: key.clone(),
+                    created: service.created,
+                    policy: policy(service, endpoints.get(key)),
+                };
+                facts
+                    .entry(address)
+                    .or_insert_with(|| AddressFacts {
+                        rules,
+                        ignore_exclude_label,
+                        services: Vec::new(),
+                        fresh: false,
+                        proxied: true,
+                    })
+                    .services
+                    .push(service);
+            }
+        }
+        self.remembered = told;
+        facts
+    }
+
+    fn endpoints(&self) -> BTreeMap<ServiceKey, (BTreeSet<NodeName>, BTreeSet<NodeName>)> {
+        let mut endpoints: BTreeMap<ServiceKey, (BTreeSet<_>, BTreeSet<_>)> = BTreeMap::new();
+        for (_, slice) in self.slices.iter() {
+            let (ready, terminating) = endpoints.entry(slice.service.clone()).or_default();
+            ready.extend(slice.ready.iter().cloned());
+            terminating.extend(slice.terminating.iter().cloned());
+        }
+        endpoints
+    }
+
+    /// How an address is announced: by its pool as it is now, else as its lock remembers.
+    fn advertised(&self, address: IpAddr) -> Option<Advertised<'_>> {
+        let lock = self.locks.get(&address);
+        let contains = |pool: &PoolRecord| {
+            pool.pool
+                .as_ref()
+                .is_ok_and(|p| p.ranges.iter().any(|range| range.contains(address)))
+        };
+        let pool = lock
+            .and_then(|lock| self.pools.get(lock.pool.as_ref()?))
+            .or_else(|| {
+                self.pools
+                    .iter()
+                    .map(|(_, pool)| pool)
+                    .find(|pool| contains(pool))
+            });
+        match (pool, lock) {
+            (Some(pool), _) => Some((Some(&pool.name), &pool.rules, pool.ignore_exclude_label)),
+            (None, Some(lock)) => Some((None, &lock.rules, lock.ignore_exclude_label)),
+            (None, None) => None,
+        }
+    }
+
+    /// Herald's by its class, by Herald's own condition, or by the lock that it holds. A Service that another
+    /// controller looks after carries that condition too, with the one reason that says so.
+    fn is_ours(&self, service: &ServiceRecord, address: IpAddr) -> bool {
+        let locked = || {
+            let lock = self.locks.get(&address);
+            lock.is_some_and(|lock| lock.holders.iter().any(|holder| holder.uid == service.uid))
+        };
+        match (&service.class, &service.allocated) {
+            (Some(_), _) => Classes::OwnOnly.include(service.class.as_deref()),
+            (None, Some(condition)) => condition.reason != Reason::FOREIGN_CONTROLLER.as_str(),
+            (None, None) => locked(),
+        }
+    }
+
+    fn rules(&self, rules: &[Layer2Rule]) -> Arc<[Rule]> {
+        let rules = rules.iter().map(|rule| Rule {
+            interfaces: rule.interfaces.clone(),
+            nodes: match &rule.nodes {
+                None => Nodes::Every,
+                Some(selector) => {
+                    let picked = self
+                        .nodes
+                        .iter()
+                        .filter(|(_, node)| selector.matches(&node.labels));
+                    Nodes::Only(Arc::new(picked.map(|(name, _)| name.clone()).collect()))
+                }
+            },
+            services: None,
+            preferred: Vec::new(),
+        });
+        rules.collect()
+    }
+}
+
+/// The segments that this agent listens on. Of several own links on one segment the first one serves.
+pub(super) fn segments(links: &Links, view: &View) -> BTreeMap<IfIndex, Segment> {
+    let mut segments = BTreeMap::new();
+    for (interface, heard) in &view.segments {
+        let Some(link) = links.get(interface) else {
+            continue;
+        };
+        if heard.same_segment.iter().any(|other| other < interface) {
+            continue;
+        }
+        let peers = heard.peers.iter().map(|(name, peer)| {
+            let link = PeerLink {
+                name: peer.interface.to_string(),
+                subnets: peer.subnets.iter().copied().collect::<Vec<IpNet>>(),
+            };
+            let peer = Peer {
+                links: vec![link],
+                macs: Arc::clone(&peer.macs),
+                leaving: peer.leaving,
+                quiet: peer.quiet,
+                claims: Arc::clone(&peer.claims),
+            };
+            (name.clone(), peer)
+        });
+        // Until all of a peer's claims are known, what it does not claim is unknown, not unclaimed: as if this agent
+        // had begun to listen when the peer was first heard.
+        let unsynced = heard
+            .peers
+            .values()
+            .filter(|peer| !peer.synced)
+            .map(|peer| peer.since);
+        let segment = Segment {
+            link: link.clone(),
+            listening_since: unsynced.fold(heard.listening_since, Time::max),
+            peers: peers.collect(),
+        };
+        segments.insert(*interface, segment);
+    }
+    segments
+}
+
+fn policy(
+    service: &ServiceRecord,
+    endpoints: Option<&(BTreeSet<NodeName>, BTreeSet<NodeName>)>,
+) -> Policy {
+    match service.policy {
+        TrafficPolicy::Cluster => Policy::Cluster,
+        TrafficPolicy::Local => {
+            let (ready, terminating) = endpoints.cloned().unwrap_or_default();
+            Policy::Local { ready, terminating }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What the agent counts, and what its parts count.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _},
+    metrics::{counter::ConstCounter, gauge::Gauge},
+    registry::Registry,
+};
+
+use super::report::Account;
+use crate::membership;
+
+/// The agent's own gauges, and the counters of its parts once these run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Metrics {
+    announcing: Gauge,
+    abnormal: Gauge,
+    peers: Gauge,
+    pub(super) parts: Arc<Parts>,
+}
+
+/// Counters that others keep.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    pub(super) layer2: OnceLock<Arc<herald_layer2::Counters>>,
+    pub(super) peers: OnceLock<Arc<membership::Counters>>,
+}
+
+impl Metrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let herald = registry.sub_registry_with_prefix("herald");
+        herald.register(
+            "agent_addresses_announced",
+            "Addresses that this node announces",
+            metrics.announcing.clone(),
+        );
+        herald.register(
+            "agent_addresses_abnormal",
+            "Addresses in conflict, without link, or answered for by a silent peer",
+            metrics.abnormal.clone(),
+        );
+        herald.register(
+            "agent_peers",
+            "Other agents that are heard",
+            metrics.peers.clone(),
+        );
+        herald.register_collector(Box::new(Arc::clone(&metrics.parts)));
+        metrics
+    }
+
+    pub(super) fn survey(&self, account: &Account) {
+        self.announcing.set(i64::from(account.status.announcing));
+        self.abnormal.set(i64::from(account.status.abnormal));
+        self.peers.set(i64::from(account.status.peers));
+    }
+}
+
+impl Collector for Parts {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut count = |part: &str, name: &str, value: u64| {
+            let counter = ConstCounter::new(value);
+            let full = format!("{part}_{name}");
+            let metric = encoder.encode_descriptor(
+                &full,
+                "See docs/metrics.md",
+                None,
+                counter.metric_type(),
+            )?;
+            counter.encode(metric)
+        };
+        for (name, value) in self
+            .layer2
+            .get()
+            .into_iter()
+            .flat_map(|counters| counters.read())
+        {
+            count("layer2", name, value)?;
+        }
+        for (name, value) in self
+            .peers
+            .get()
+            .into_iter()
+            .flat_map(|counters| heartbeats(counters))
+        {
+            count("heartbeat", name, value)?;
+        }
+        Ok(())
+    }
+}
+
+fn heartbeats(counters: &membership::Counters) -> [(&'static str, u64); 12] {
+    [
+        ("sent", counters.sent.get()),
+        ("send_failures", counters.send_failures.get()),
+        ("received", counters.received.get()),
+        ("unknown_key", counters.unknown_key.get()),
+        ("bad_signature", counters.bad_signature.get()),
+        ("malformed", counters.malformed.get()),
+        ("unknown_version", counters.unknown_version.get()),
+        ("duplicates", counters.duplicates.get()),
+        ("stale", counters.stale.get()),
+        ("deaths", counters.deaths.get()),
+        ("full_syncs", counters.full_syncs.get()),
+        ("pauses", counters.pauses.get()),
+    ]
+}

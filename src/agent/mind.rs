@@ -1,0 +1,263 @@
+//! What the agent knows, and the conclusions it draws. Pure but for the log.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use herald_spi::{Desired, IfIndex, Links, Mac, NodeName, Place, Report, ServiceKey, Time};
+use tracing::{info, warn};
+
+use super::{
+    facts::{Watched, segments},
+    gates::Gates,
+};
+use crate::{
+    membership::{OwnClaims, View},
+    placement::{self, Claims, Event, Facts, Input, Output, survey},
+    world::{AllocationRecord, Change, NodeRecord, PoolRecord, ServiceRecord, SliceRecord},
+};
+
+/// What a watch says.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made, handed on and taken apart at once"
+)]
+#[derive(Debug)]
+pub(super) enum Watch {
+    Services(Change<ServiceRecord>),
+    Pools(Change<PoolRecord>),
+    Locks(Change<AllocationRecord>),
+    Nodes(Change<NodeRecord>),
+    Slices(Change<SliceRecord>),
+}
+
+/// A host that is no Herald node and claims an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rival {
+    pub(super) mac: Mac,
+    pub(super) seen: Time,
+}
+
+/// See the module.
+pub(super) struct Mind {
+    me: NodeName,
+    watched: Watched,
+    pub(super) links: Links,
+    view: Arc<View>,
+    claims: Claims,
+    gates: Gates,
+    /// The first complete view has been taken in.
+    started: bool,
+    pub(super) rivals: BTreeMap<Place, Rival>,
+    pub(super) failing: BTreeMap<Place, String>,
+    /// A Service for each address, for the report.
+    pub(super) services: BTreeMap<IpAddr, ServiceKey>,
+    pub(super) output: Output,
+    missed: bool,
+}
+
+impl Mind {
+    pub(super) fn new(me: NodeName, view: Arc<View>) -> Self {
+        Self {
+            claims: Claims::new(me.clone(), placement::Config::default()),
+            me,
+            watched: Watched::default(),
+            links: Links::new(),
+            view,
+            gates: Gates::default(),
+            started: false,
+            rivals: BTreeMap::new(),
+            failing: BTreeMap::new(),
+            services: BTreeMap::new(),
+            output: Output::default(),
+            missed: false,
+        }
+    }
+
+    pub(super) fn watch(&mut self, watch: Watch) {
+        match watch {
+            Watch::Services(change) => drop(self.watched.services.take(change)),
+            Watch::Pools(change) => drop(self.watched.pools.take(change)),
+            Watch::Locks(change) => drop(self.watched.locks.take(change)),
+            Watch::Nodes(change) => drop(self.watched.nodes.take(change)),
+            Watch::Slices(change) => drop(self.watched.slices.take(change)),
+        }
+    }
+
+    pub(super) fn report(&mut self, now: Time, report: Report) {
+        match report {
+            Report::Links(links) => {
+                info!(links = names(&links), "links that can announce");
+                self.links = links;
+            }
+            Report::Answered {
+                place,
+                question,
+                by,
+            } => {
+                self.claims.handle(
+                    now,
+                    Input::Answered {
+                        place,
+                        question,
+                        by,
+                    },
+                );
+            }
+            Report::Conflict { place, by } => {
+                let known = self.rivals.insert(place, Rival { mac: by, seen: now });
+                if known.is_none_or(|rival| rival.mac != by) {
+                    let interface = self.interface(place.interface);
+                    warn!(reason = "AddressConflict", address = %place.address, interface, mac = %by,
+                        "another host claims an address of this cluster; it is defended, and that host should lose it");
+                }
+            }
+            Report::Failing { place, why } => {
+                warn!(address = %place.address, interface = self.interface(place.interface), why, "cannot announce");
+                self.failing.insert(place, why);
+            }
+            Report::Recovered { place } => {
+                info!(address = %place.address, interface = self.interface(place.interface), "can announce again");
+                self.failing.remove(&place);
+            }
+        }
+    }
+
+    pub(super) fn view(&mut self, now: Time, view: Arc<View>) {
+        if view.pauses > self.view.pauses {
+            self.claims.handle(now, Input::Paused);
+        }
+        self.view = view;
+    }
+
+    pub(super) fn leave(&mut self, now: Time) {
+        self.claims.handle(now, Input::Leave);
+    }
+
+    /// Whether kube-proxy should be asked.
+    pub(super) fn waits_for_kube_proxy(&self) -> bool {
+        self.gates.any_waiting()
+    }
+
+    /// Takes in what kube-proxy tells. Whether that changes anything.
+    pub(super) fn kube_proxy(&mut self, now: Time, metrics: Option<&str>) -> bool {
+        self.gates.ask(now, metrics)
+    }
+
+    /// When to draw conclusions even if nothing happens.
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.claims.next_deadline()
+    }
+
+    /// Whether everything that is watched has been listed, this node is among it, and this agent has listened for
+    /// long enough to take over what is handed to it.
+    pub(super) fn ready(&self) -> bool {
+        self.started && self.output.settled && self.watched.nodes.get(&self.me).is_some()
+    }
+
+    /// How many agents are heard on any segment.
+    pub(super) fn peers(&self) -> usize {
+        let names: BTreeSet<_> = self
+            .view
+            .segments
+            .values()
+            .flat_map(|s| s.peers.keys())
+            .collect();
+        names.len()
+    }
+
+    /// The uid of this node's object.
+    pub(super) fn node_uid(&self) -> Option<String> {
+        self.watched
+            .nodes
+            .get(&self.me)
+            .map(|node| node.uid.clone())
+    }
+
+    /// The name of an interface, for people.
+    pub(super) fn interface(&self, index: IfIndex) -> String {
+        self.links
+            .get(&index)
+            .map_or_else(|| format!("#{index}"), |link| link.name.clone())
+    }
+
+    /// Draws the conclusions. `None` before the first complete view: nothing is known, so nothing is announced.
+    pub(super) fn conclude(&mut self, now: Time, unix: f64) -> Option<(Desired, OwnClaims)> {
+        if !self.watched.synced() {
+            return None;
+        }
+        self.miss_own_node();
+        let mut addresses = self.watched.address_facts();
+        self.gates.notice(now, unix, &mut addresses, !self.started);
+        self.started = true;
+        self.services = addresses
+            .iter()
+            .filter_map(|(address, facts)| Some((*address, facts.services.first()?.key.clone())))
+            .collect();
+        let nodes = self.watched.node_facts();
+        let segments = segments(&self.links, &self.view);
+        let mut herald_macs: BTreeSet<_> = self.view.known_macs.iter().copied().collect();
+        herald_macs.extend(self.links.values().map(|link| link.mac));
+        let scene = survey(&Facts {
+            me: &self.me,
+            nodes: &nodes,
+            addresses: &addresses,
+            segments: &segments,
+            claimed: self.claims.claimed(),
+            herald_macs: &herald_macs,
+        });
+        let mut output = std::mem::take(&mut self.output);
+        self.claims.step(now, &scene, &mut output);
+        for event in &output.events {
+            self.log(event);
+        }
+        self.rivals
+            .retain(|place, _| output.claims.contains_key(place));
+        let desired = Desired {
+            duties: output.duties.clone(),
+            herald_macs,
+        };
+        let claims = output.claims.clone();
+        self.output = output;
+        Some((desired, claims))
+    }
+
+    fn miss_own_node(&mut self) {
+        let missing = self.watched.nodes.get(&self.me).is_none();
+        if missing && !self.missed {
+            warn!(node = %self.me, "there is no such node in the cluster, so it announces nothing: give --node-name as in `kubectl get nodes`");
+        }
+        self.missed = missing;
+    }
+
+    fn log(&self, event: &Event) {
+        match event {
+            Event::Gained {
+                place,
+                epoch,
+                origin,
+                contested,
+            } => {
+                let interface = self.interface(place.interface);
+                info!(address = %place.address, interface, epoch, ?origin, "announcing");
+                if let Some(mac) = contested {
+                    warn!(reason = "AddressConflict", address = %place.address, interface, %mac,
+                        "another host answered for it");
+                }
+            }
+            Event::Yielded { place, to } => {
+                info!(address = %place.address, interface = self.interface(place.interface), %to, "let go to a peer");
+            }
+            Event::Dropped { place, why } => {
+                info!(address = %place.address, interface = self.interface(place.interface), ?why, "let go");
+            }
+        }
+    }
+}
+
+fn names(links: &Links) -> String {
+    let names: Vec<_> = links.values().map(|link| link.name.as_str()).collect();
+    names.join(",")
+}

@@ -1,0 +1,343 @@
+//! The agent's tasks: watches, peers, the provider, and the loop that draws conclusions.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use herald_layer2::Layer2;
+use herald_spi::{Announcer as _, NodeName, Report, Time};
+use k8s_openapi::{
+    api::{
+        core::v1::{Node, Service},
+        discovery::v1::EndpointSlice,
+    },
+    jiff::Timestamp,
+};
+use kube::{Api, Client, runtime::watcher};
+use prometheus_client::registry::Registry;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::{self, Instant},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use super::{
+    account::{Since, account},
+    keys::Source,
+    kube_proxy,
+    metrics::Metrics,
+    mind::{Mind, Watch},
+    report::{self, Account},
+};
+use crate::{
+    api::{AddressAllocation, AddressPool},
+    cluster::{self, Reachability, pump},
+    membership::{self, Incarnation, Peers, Setup, View},
+    telemetry::{self, Health},
+};
+
+/// How the agent runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The node's name in the cluster.
+    pub node: NodeName,
+    /// Where the Secret with the heartbeat keys lives.
+    pub namespace: String,
+    /// A file with the heartbeat keys, instead of the Secret.
+    pub peer_key_file: Option<PathBuf>,
+    /// The UDP port of the heartbeats.
+    pub peer_port: u16,
+    /// Where `/livez`, `/readyz` and `/metrics` are served.
+    pub http: SocketAddr,
+}
+
+/// Watch events that wait for the loop; a full channel slows the watches down.
+const INBOX: usize = 1024;
+/// Reports of the provider that wait for the loop. It is read at once, so a full one means a stuck loop.
+const REPORTS: usize = 16_384;
+/// How long changes are gathered before conclusions are drawn.
+const GATHER: Duration = Duration::from_millis(5);
+/// How often kube-proxy is asked while a new address waits for it.
+const ASK_KUBE_PROXY: Duration = Duration::from_millis(40);
+/// The loop turns at least so often, to prove that it does.
+const BEAT: Duration = Duration::from_secs(5);
+/// Nothing is told of peers and addresses before there was time to hear of them.
+const FIRST_REPORT: Duration = Duration::from_millis(1200);
+/// How long handing over may take when told to stop.
+const HAND_OVER: Duration = Duration::from_millis(1200);
+
+/// Runs until `stop`, then hands over.
+///
+/// # Errors
+/// When the agent cannot work at all: no `CAP_NET_RAW`, a port that is taken, ill keys; or when a task ends that
+/// must not.
+pub async fn run(client: Client, options: Options, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let health = Health::default();
+    let listener = telemetry::bind(options.http).await?;
+    info!(address = %listener.local_addr().context("no local address")?, node = %options.node, "serving health and metrics");
+    let mut tasks = JoinSet::new();
+    let served = health.clone();
+    tasks.spawn(async move {
+        if let Err(error) = telemetry::serve(listener, served, registry).await {
+            error!(%error, "the HTTP server ended");
+        }
+    });
+    health.beat();
+
+    let (report_sender, reports) = mpsc::channel(REPORTS);
+    let layer2 = start_layer2(report_sender)?;
+    let _first_time = metrics.parts.layer2.set(layer2.counters());
+    let origin = Instant::now();
+    let source = match &options.peer_key_file {
+        Some(path) => Source::File(path.clone()),
+        None => Source::Secret(client.clone(), options.namespace.clone()),
+    };
+    let read = tokio::select! {
+        read = source.first() => read?,
+        never = beating(&health) => never,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let setup = Setup {
+        config: membership::Config::default(),
+        me: options.node.clone(),
+        incarnation: incarnation(),
+        keys: read.keys,
+        port: options.peer_port,
+        origin,
+    };
+    let silence = CancellationToken::new();
+    let (peers, mut hearing) = Peers::start(setup, silence.clone())?;
+    let _first_time = metrics.parts.peers.set(peers.counters());
+    let rekeyed = peers.clone();
+    tasks.spawn(source.follow(read.text, move |keys| rekeyed.set_keys(keys)));
+
+    let (watch_sender, watches) = mpsc::channel(INBOX);
+    watch(&client, &watch_sender, &mut tasks);
+    drop(watch_sender);
+    let (account_sender, accounts) = watch::channel(Account::default());
+    tasks.spawn(report::keep(
+        client,
+        options.node.as_str().to_owned(),
+        accounts,
+    ));
+
+    let view = peers.view();
+    let mind = Mind::new(options.node, view.borrow().clone());
+    let turning = Turning {
+        mind,
+        layer2,
+        peers,
+        view,
+        watches,
+        reports,
+        account: account_sender,
+        metrics,
+        health,
+        origin,
+        since: Since::new(),
+        dirty: true,
+        settled: false,
+    };
+    let result = tokio::select! {
+        result = turning.turn(stop) => result,
+        Some(_) = tasks.join_next() => Err(anyhow::anyhow!("a task that must not end has ended")),
+        _ = &mut hearing => Err(anyhow::anyhow!("the heartbeats ended")),
+    };
+    silence.cancel();
+    let _said_goodbye = time::timeout(Duration::from_millis(200), hearing).await;
+    result
+}
+
+fn start_layer2(reports: mpsc::Sender<Report>) -> anyhow::Result<Layer2> {
+    let sink = move |report| {
+        // The loop is gone, or so far behind that losing an answer is the least of it: the question is put again.
+        let _lost = reports.try_send(report);
+    };
+    Layer2::start(herald_layer2::Options::default(), sink).context("cannot announce on this node")
+}
+
+/// Waiting is no being stuck.
+async fn beating(health: &Health) -> ! {
+    loop {
+        health.beat();
+        time::sleep(BEAT).await;
+    }
+}
+
+fn incarnation() -> Incarnation {
+    let now = Timestamp::now().as_microsecond();
+    Incarnation::starting(u64::try_from(now).unwrap_or(1), None)
+}
+
+fn watch(client: &Client, sender: &mpsc::Sender<Watch>, tasks: &mut JoinSet<()>) {
+    let reachability = Reachability::default();
+    let config = || watcher::Config::default().page_size(500);
+    let balancers = config().fields("spec.type=LoadBalancer");
+    let of_services = config().labels("kubernetes.io/service-name,!service.kubernetes.io/headless");
+    macro_rules! pump {
+        ($kind:ty, $config:expr, $project:path, $wrap:path) => {
+            let api: Api<$kind> = Api::all(client.clone());
+            tasks.spawn(pump(
+                api,
+                $config,
+                $project,
+                $wrap,
+                sender.clone(),
+                reachability.clone(),
+            ));
+        };
+    }
+    pump!(Service, balancers, cluster::service, Watch::Services);
+    pump!(AddressPool, config(), cluster::pool, Watch::Pools);
+    pump!(
+        AddressAllocation,
+        config(),
+        cluster::allocation,
+        Watch::Locks
+    );
+    pump!(Node, config(), cluster::node, Watch::Nodes);
+    pump!(EndpointSlice, of_services, cluster::slice, Watch::Slices);
+}
+
+struct Turning {
+    mind: Mind,
+    layer2: Layer2,
+    peers: Peers,
+    view: watch::Receiver<Arc<View>>,
+    watches: mpsc::Receiver<Watch>,
+    reports: mpsc::Receiver<Report>,
+    account: watch::Sender<Account>,
+    metrics: Metrics,
+    health: Health,
+    origin: Instant,
+    since: Since,
+    dirty: bool,
+    settled: bool,
+}
+
+impl Turning {
+    async fn turn(mut self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut leaving_until: Option<Instant> = None;
+        let mut next_question = Instant::now();
+        loop {
+            self.health.beat();
+            if self.dirty {
+                self.gather().await;
+                self.conclude();
+            }
+            if leaving_until.is_some_and(|until| self.mind.output.done || Instant::now() >= until) {
+                info!("handed over");
+                return Ok(());
+            }
+            let deadline = self.deadline(leaving_until);
+            tokio::select! {
+                watch = self.watches.recv() => self.watch(watch.context("the watches ended")?),
+                report = self.reports.recv() => self.report(report.context("the layer 2 thread ended")?),
+                changed = self.view.changed() => {
+                    changed.context("the heartbeats ended")?;
+                    self.look_at_peers();
+                }
+                () = time::sleep_until(next_question), if self.mind.waits_for_kube_proxy() => {
+                    let metrics = kube_proxy::ask(kube_proxy::METRICS).await;
+                    let now = self.now();
+                    self.dirty |= self.mind.kube_proxy(now, metrics.as_deref());
+                    next_question = Instant::now() + ASK_KUBE_PROXY;
+                }
+                () = stop.cancelled(), if leaving_until.is_none() => {
+                    let now = self.now();
+                    self.mind.leave(now);
+                    self.peers.leave();
+                    self.dirty = true;
+                    leaving_until = Some(Instant::now() + HAND_OVER);
+                }
+                () = time::sleep_until(deadline) => self.dirty = true,
+            }
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time::from_start(self.origin.elapsed())
+    }
+
+    fn deadline(&self, leaving_until: Option<Instant>) -> Instant {
+        let beat = Instant::now() + BEAT;
+        let claims = self
+            .mind
+            .next_deadline()
+            .map(|at| self.origin + at.since_start());
+        let first_report = Some(self.origin + FIRST_REPORT).filter(|at| *at > Instant::now());
+        [claims, leaving_until, first_report]
+            .into_iter()
+            .flatten()
+            .fold(beat, Instant::min)
+    }
+
+    /// Lets changes that come together be seen together.
+    async fn gather(&mut self) {
+        time::sleep(GATHER).await;
+        while let Ok(watch) = self.watches.try_recv() {
+            self.watch(watch);
+        }
+        while let Ok(report) = self.reports.try_recv() {
+            self.report(report);
+        }
+        if self.view.has_changed().unwrap_or(false) {
+            self.look_at_peers();
+        }
+    }
+
+    fn watch(&mut self, watch: Watch) {
+        self.mind.watch(watch);
+        self.dirty = true;
+    }
+
+    fn report(&mut self, report: Report) {
+        let links = matches!(report, Report::Links(_));
+        let now = self.now();
+        self.mind.report(now, report);
+        if links {
+            self.peers.set_links(self.mind.links.clone());
+        }
+        self.dirty = true;
+    }
+
+    fn look_at_peers(&mut self) {
+        let view = self.view.borrow_and_update().clone();
+        let now = self.now();
+        self.mind.view(now, view);
+        self.dirty = true;
+    }
+
+    fn conclude(&mut self) {
+        self.dirty = false;
+        let now = self.now();
+        let clock = Timestamp::now();
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "kube-proxy tells the time as a float too"
+        )]
+        let unix = clock.as_microsecond() as f64 / 1e6;
+        let Some((desired, claims)) = self.mind.conclude(now, unix) else {
+            return;
+        };
+        self.layer2.set_desired(Arc::new(desired));
+        self.peers.set_claims(claims);
+        if std::mem::replace(&mut self.settled, self.mind.output.settled) != self.settled {
+            self.peers.set_settled(self.settled);
+        }
+        self.health.set_ready(self.mind.ready());
+        if self.origin.elapsed() < FIRST_REPORT {
+            return;
+        }
+        let account = account(&self.mind, now, clock, &mut self.since);
+        self.metrics.survey(&account);
+        self.account.send_if_modified(|known| {
+            let changed = *known != account;
+            *known = account;
+            changed
+        });
+    }
+}

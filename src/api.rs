@@ -1,0 +1,33 @@
+//! Herald's API: the custom resources, the annotations and classes on Services, and the words for outcomes.
+//!
+//! Owns every name that users or scripts rely on. Knows Kubernetes types, does nothing with them.
+//!
+//! ```text
+//!   AddressPool ──allocator──▶ AddressAllocation (one per address: the lock) ──▶ Service.status
+//!                                                                      agents ──▶ NodeAnnouncements
+//! ```
+
+mod allocation;
+mod announcements;
+mod conditions;
+mod crds;
+mod names;
+mod pool;
+mod reason;
+
+pub use allocation::{
+    AddressAllocation, AddressAllocationSpec, Holder, InvalidObjectName, address_of_object_name,
+    object_name,
+};
+pub use announcements::{
+    AnnouncedAddress, AnnouncementState, NodeAnnouncements, NodeAnnouncementsSpec,
+    NodeAnnouncementsStatus,
+};
+pub use conditions::{Verdict, condition, merge_condition};
+pub use crds::{crds, crds_yaml};
+pub use names::*;
+pub use pool::{
+    AddressPool, AddressPoolSpec, AddressPoolStatus, Advertisement, FallbackPolicy, FamilyStatus,
+    Layer2Advertisement, NodePortPolicy, PreferredNodes, SharingScope,
+};
+pub use reason::Reason;

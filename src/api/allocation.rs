@@ -1,0 +1,133 @@
+//! `AddressAllocation`: the lock of one address. Whoever creates it has the address.
+
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "each printcolumn names its type; clippy compares the words and not the columns"
+)]
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::Advertisement;
+
+/// Who holds an address, and how it is announced. The object's name is [`object_name`] of the address, so that the
+/// API server lets one controller create it and no second one.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[kube(
+    group = "herald.dev",
+    version = "v1alpha1",
+    kind = "AddressAllocation",
+    plural = "addressallocations",
+    shortname = "aalloc",
+    category = "herald",
+    derive = "PartialEq",
+    doc = "The lock of one address: who holds it. Written by Herald's controller alone.",
+    selectable = ".spec.pool",
+    printcolumn(name = "Address", type_ = "string", json_path = ".spec.address"),
+    printcolumn(name = "Pool", type_ = "string", json_path = ".spec.pool"),
+    printcolumn(
+        name = "Namespace",
+        type_ = "string",
+        json_path = ".spec.holders[0].namespace"
+    ),
+    printcolumn(
+        name = "Service",
+        type_ = "string",
+        json_path = ".spec.holders[0].name"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct AddressAllocationSpec {
+    /// The address in its canonical text.
+    #[schemars(length(max = 45))]
+    pub address: String,
+    /// The pool it came from; empty if it was adopted from outside every pool.
+    #[serde(default)]
+    #[schemars(length(max = 253))]
+    pub pool: String,
+    /// The Services that hold it, the first one first.
+    #[schemars(length(max = 64))]
+    pub holders: Vec<Holder>,
+    /// How the pool announces it, remembered for the time after the pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub advertise: Option<Vec<Advertisement>>,
+    /// Whether nodes excluded from load balancers announce it too, remembered likewise.
+    #[serde(default)]
+    pub ignore_exclude_label: bool,
+}
+
+/// A Service that holds an address.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Holder {
+    /// The Service's namespace.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// The Service's name.
+    #[schemars(length(max = 63))]
+    pub name: String,
+    /// The Service's uid: a Service made again under the same name is another one.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+}
+
+/// The name is none that [`object_name`] makes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not the name of an AddressAllocation")]
+pub struct InvalidObjectName(String);
+
+/// The one object name for an address. IPv4 as it is; IPv6 as eight groups without leading zeros, with `-` for the
+/// `:` that names of custom resources may not have: `fd77-0-0-0-0-0-0-200`.
+#[must_use]
+pub fn object_name(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => v6.segments().map(|group| format!("{group:x}")).join("-"),
+    }
+}
+
+/// The address that an object name stands for.
+///
+/// # Errors
+/// When the name is not exactly the one that [`object_name`] makes of some address.
+pub fn address_of_object_name(name: &str) -> Result<IpAddr, InvalidObjectName> {
+    let v4 = || name.parse().ok().map(IpAddr::V4);
+    let v6 = || {
+        name.replace('-', ":")
+            .parse::<Ipv6Addr>()
+            .ok()
+            .map(IpAddr::V6)
+    };
+    v4().or_else(v6)
+        .filter(|address| object_name(*address) == name)
+        .ok_or_else(|| InvalidObjectName(name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn object_names_are_dns_names_and_lead_back() {
+        for (address, name) in [
+            ("192.168.77.200", "192.168.77.200"),
+            ("fd77::200", "fd77-0-0-0-0-0-0-200"),
+            ("::", "0-0-0-0-0-0-0-0"),
+            ("fd77::", "fd77-0-0-0-0-0-0-0"),
+        ] {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(object_name(address), name);
+            assert_eq!(address_of_object_name(name), Ok(address));
+        }
+        for ill in ["fd77--200", "lan", "192.168.077.200", "0fd7-0-0-0-0-0-0-1"] {
+            assert!(address_of_object_name(ill).is_err(), "{ill}");
+        }
+    }
+}

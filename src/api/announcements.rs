@@ -1,0 +1,94 @@
+//! `NodeAnnouncements`: what one node announces, written by its agent.
+
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "each printcolumn names its type; clippy compares the words and not the columns"
+)]
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Nothing is asked of a node here; everything is in the status.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[kube(
+    group = "herald.dev",
+    version = "v1alpha1",
+    kind = "NodeAnnouncements",
+    plural = "nodeannouncements",
+    singular = "nodeannouncements",
+    shortname = "nann",
+    category = "herald",
+    status = "NodeAnnouncementsStatus",
+    derive = "PartialEq",
+    doc = "What one node announces. Named after the node and written by its agent alone.",
+    printcolumn(
+        name = "Announcing",
+        type_ = "integer",
+        json_path = ".status.announcing"
+    ),
+    printcolumn(name = "Abnormal", type_ = "integer", json_path = ".status.abnormal"),
+    printcolumn(name = "Peers", type_ = "integer", json_path = ".status.peers"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+pub struct NodeAnnouncementsSpec {}
+
+/// The announcements of one node.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeAnnouncementsStatus {
+    /// How many addresses this node announces.
+    #[serde(default)]
+    pub announcing: u32,
+    /// How many addresses this node should announce and cannot, or in conflict with another host.
+    #[serde(default)]
+    pub abnormal: u32,
+    /// How many other agents this node hears.
+    #[serde(default)]
+    pub peers: u32,
+    /// The addresses, abnormal ones first, at most 1,000.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    pub addresses: Vec<AnnouncedAddress>,
+}
+
+/// One address on one interface.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AnnouncedAddress {
+    /// The address.
+    pub address: String,
+    /// A Service that holds it, as `namespace/name`.
+    pub service: String,
+    /// The interface's name.
+    pub interface: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// What is done about it.
+    pub state: AnnouncementState,
+    /// The hardware address of the host that also claims it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflicting_mac: Option<String>,
+    /// Details for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What a node does about an address.
+#[derive(
+    JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize,
+)]
+pub enum AnnouncementState {
+    /// A host that is no Herald node claims it.
+    Conflict,
+    /// A silent Herald node still answers for it.
+    PeerUnheard,
+    /// The interface has no link.
+    NoLink,
+    /// It is answered for and announced.
+    Announcing,
+}

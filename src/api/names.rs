@@ -1,0 +1,66 @@
+//! Names that users write into manifests and scripts look for.
+
+/// The API group.
+pub const GROUP: &str = "herald.dev";
+/// The API version.
+pub const VERSION: &str = "v1alpha1";
+
+/// The namespace Herald lives in unless told otherwise.
+pub const DEFAULT_NAMESPACE: &str = "herald-system";
+/// The controller's name as field manager, event reporter and lease holder prefix.
+pub const CONTROLLER: &str = "herald-controller";
+/// The agent's name as field manager and event reporter.
+pub const AGENT: &str = "herald-agent";
+/// The Lease that the leading controller holds.
+pub const LEASE: &str = "herald-controller";
+/// The Secret with the agents' heartbeat keys.
+pub const PEER_KEY_SECRET: &str = "herald-peer-key";
+/// The entry of [`PEER_KEY_SECRET`] that holds the keys, in the format of `--peer-key-file`.
+pub const PEER_KEY_ENTRY: &str = "keys";
+
+/// Prefix of all of Herald's annotations.
+pub const ANNOTATION_PREFIX: &str = "herald.dev/";
+/// Pool name, or a comma list: one pool per family, or in order of preference.
+pub const ANNOTATION_POOL: &str = "herald.dev/pool";
+/// Requested addresses, comma list, at most one per family.
+pub const ANNOTATION_ADDRESSES: &str = "herald.dev/addresses";
+/// Written by Herald: the pools that the addresses came from.
+pub const ANNOTATION_ALLOCATED_FROM: &str = "herald.dev/allocated-from";
+/// Which provider serves a Service without a class.
+pub const ANNOTATION_PROVIDER: &str = "herald.dev/provider";
+/// Take over a Service that another controller has touched.
+pub const ANNOTATION_ADOPT: &str = "herald.dev/adopt";
+/// Services with the same key may share an address.
+pub const ANNOTATION_SHARING_KEY: &str = "herald.dev/sharing-key";
+/// `disabled` or `enabled`.
+pub const ANNOTATION_NODE_PORTS: &str = "herald.dev/node-ports";
+/// `nodes` or `none`.
+pub const ANNOTATION_FALLBACK: &str = "herald.dev/fallback";
+
+/// MetalLB's word for [`ANNOTATION_POOL`].
+pub const METALLB_POOL: &str = "metallb.io/address-pool";
+/// MetalLB's word for [`ANNOTATION_ADDRESSES`].
+pub const METALLB_ADDRESSES: &str = "metallb.io/loadBalancerIPs";
+/// MetalLB's word for [`ANNOTATION_SHARING_KEY`].
+pub const METALLB_SHARING_KEY: &str = "metallb.io/allow-shared-ip";
+
+/// Prefix of the load balancer classes.
+pub const CLASS_PREFIX: &str = "herald.dev/";
+/// The class served by pools and announced by ARP and NDP.
+pub const CLASS_LAYER2: &str = "herald.dev/layer2";
+
+/// Condition on a Service: has it got its addresses, and if not, why.
+pub const CONDITION_ALLOCATED: &str = "herald.dev/AddressAllocated";
+/// Prefix of all of Herald's conditions on Services.
+pub const CONDITION_PREFIX: &str = "herald.dev/";
+
+/// Nodes with this label receive no traffic from load balancers (a Kubernetes label).
+pub const LABEL_EXCLUDE_NODE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+/// Nodes with this taint have been declared dead by an operator (a Kubernetes taint).
+pub const TAINT_OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
+
+/// Finalizers that prove that another load balancer controller looks after a Service.
+pub const FOREIGN_FINALIZERS: [&str; 2] = [
+    "service.kubernetes.io/load-balancer-cleanup",
+    "service.k8s.aws/resources",
+];

@@ -1,0 +1,52 @@
+//! The one word for each outcome: in conditions, Events, metrics, logs and the CLI.
+
+use std::fmt;
+
+/// Why a Service has its address or has not; why a pool is or is not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reason(&'static str);
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $constant:ident = $word:literal),+ $(,)?) => {
+        impl Reason {
+            $($(#[$doc])* pub const $constant: Self = Self($word);)+
+        }
+    };
+}
+
+reasons! {
+    /// The Service has what it asked for.
+    ALLOCATED = "Allocated",
+    /// The request contradicts itself, is ill-formed, or asks for what this version does not do.
+    INVALID_REQUEST = "InvalidRequest",
+    /// Another controller looks after the Service.
+    FOREIGN_CONTROLLER = "ForeignController",
+    /// The pool gives out addresses.
+    READY = "Ready",
+    /// The pool sets a field that this version does not obey.
+    NOT_SUPPORTED = "NotSupported",
+    /// Addresses that are in use lie outside the pool after an edit.
+    IN_USE_OUTSIDE_RANGE = "InUseOutsideRange",
+    /// Every address in use lies inside the pool.
+    AS_EXPECTED = "AsExpected",
+}
+
+impl Reason {
+    /// A reason word that a pure module chose, such as a refusal's.
+    #[must_use]
+    pub const fn of(word: &'static str) -> Self {
+        Self(word)
+    }
+
+    /// The word itself.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}

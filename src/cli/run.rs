@@ -1,0 +1,106 @@
+//! From the command line to the part of Herald that does it.
+
+use std::{future::Future, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{AgentArgs, Cli, Command, ControllerArgs, DefaultProvider, ProcessArgs, crds, status};
+use crate::{agent, cluster, controller, telemetry};
+
+/// Runs what the command line says. Errors go to standard error, with what to do about them.
+#[must_use]
+pub fn main() -> ExitCode {
+    // kube needs one process-wide choice of cryptography before its first connection.
+    let _already_chosen = rustls::crypto::ring::default_provider().install_default();
+    let result = match Cli::parse().command {
+        Command::Controller(args) => run_controller(args),
+        Command::Agent(args) => run_agent(args),
+        #[cfg(feature = "lab")]
+        Command::Lab(args) => crate::lab::run(args),
+        #[cfg(feature = "lab")]
+        Command::LabRole(role) => crate::lab::run_role(role),
+        Command::Crds => crds::print(),
+        Command::Status(args) => on_runtime(status::show(args.output == super::Output::Json)),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("herald: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run_controller(args: ControllerArgs) -> anyhow::Result<ExitCode> {
+    start(&args.process);
+    on_runtime(async move {
+        let options = controller::Options {
+            namespace: args.process.namespace,
+            classes: match args.default_provider {
+                DefaultProvider::Layer2 => cluster::Classes::Default,
+                DefaultProvider::None => cluster::Classes::OwnOnly,
+            },
+            http: args.http,
+            identity: identity(),
+        };
+        let client = cluster::connect().await?;
+        controller::run(client, options, stop_on_signals()?).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn run_agent(args: AgentArgs) -> anyhow::Result<ExitCode> {
+    start(&args.process);
+    on_runtime(async move {
+        let options = agent::Options {
+            node: args.node_name.as_str().into(),
+            namespace: args.process.namespace,
+            peer_key_file: args.peer_key_file,
+            peer_port: args.peer_port,
+            http: args.http,
+        };
+        let client = cluster::connect().await?;
+        agent::run(client, options, stop_on_signals()?).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn start(process: &ProcessArgs) {
+    telemetry::start_logging(process.log_format);
+}
+
+fn on_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")?;
+    let result = runtime.block_on(work);
+    // A call that hangs must not keep a process from ending that was told to.
+    runtime.shutdown_background();
+    result
+}
+
+fn stop_on_signals() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let token = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("told to stop");
+        token.cancel();
+    });
+    Ok(stop)
+}
+
+/// A name that no other process has, and that tells people where this one runs.
+fn identity() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    let host = if host.is_empty() { "herald" } else { host };
+    format!("{host}_{:08x}", rand::random::<u32>())
+}

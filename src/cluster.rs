@@ -1,0 +1,10 @@
+//! The Kubernetes edge that controller, agent and CLI share: finding the cluster, watching it, and turning its
+//! objects into the records of [`crate::world`].
+
+mod client;
+mod project;
+mod watch;
+
+pub use client::{ClusterError, connect, explain};
+pub use project::{Classes, allocation, namespace, node, pool, service, slice};
+pub use watch::{Reachability, is_gone, pump};

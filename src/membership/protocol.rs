@@ -1,0 +1,353 @@
+//! The protocol as a state machine: inputs in, outputs out, time as an argument.
+//!
+//! Lateness: after each input the machine knows when it wants to be called again. If it is called later, this process
+//! was not running, and the silence of peers during that time is its own. A little of it is added to every peer's
+//! dead time (up to half of one). More than half of a dead time is a pause: every peer gets a fresh dead time, and the
+//! view says that others may own by now what this agent held.
+//!
+//! Peers die on [`Input::Tick`] only, so that whoever drives the machine can let it hear what already arrived.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use herald_spi::{IfIndex, Links, Mac, NodeName, Time};
+
+use super::{
+    Claims, Config, Counters, Incarnation, Keys, Namesake, Notice, OwnClaims, View, dice::Dice,
+    heard::Heard, identity::Identities, macs::KnownMacs, message::Header, picture,
+    speaker::Speaker,
+};
+
+/// A delay of the machine that is worth excusing the peers for.
+const LATE: Duration = Duration::from_millis(20);
+/// Views come no closer, for each may copy a large set of claims of which a part came with each datagram.
+const VIEWS_APART: Duration = Duration::from_millis(5);
+/// Something that happened to this agent.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The links of this node that may announce, and those of them whose sockets are open.
+    Links {
+        /// All links.
+        links: Arc<Links>,
+        /// Where this agent listens.
+        open: BTreeSet<IfIndex>,
+    },
+    /// A datagram arrived.
+    Datagram {
+        /// On which own interface.
+        interface: IfIndex,
+        /// From where; only for the log.
+        source: SocketAddr,
+        /// All of it.
+        bytes: Vec<u8>,
+    },
+    /// Everything that this agent claims.
+    Claims(Arc<OwnClaims>),
+    /// Whether this agent has listened for long enough to claim what is its.
+    Settled(bool),
+    /// This agent hands over and will end.
+    Leave,
+    /// This agent ends now.
+    Goodbye,
+    /// Other keys.
+    Keys(Keys),
+    /// Time has passed.
+    Tick,
+}
+
+/// Something that the machine wants done.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Send this to the group of all agents, by IPv4 and by IPv6, as far as the interface has them.
+    Send {
+        /// From which own interface.
+        interface: IfIndex,
+        /// All of it.
+        bytes: Vec<u8>,
+    },
+    /// Peers or claims changed.
+    View(Arc<View>),
+    /// Something for the log.
+    Notice(Notice),
+}
+
+/// The membership of one agent.
+#[derive(Debug)]
+pub struct Membership {
+    pub(super) config: Config,
+    pub(super) me: NodeName,
+    pub(super) incarnation: Incarnation,
+    /// Earlier incarnations of this very process.
+    pub(super) former: BTreeSet<Incarnation>,
+    pub(super) keys: Keys,
+    pub(super) seq: u64,
+    pub(super) flags: u32,
+    own_macs: BTreeSet<Mac>,
+    claims: Arc<OwnClaims>,
+    pub(super) dice: Dice,
+    pub(super) counters: Arc<Counters>,
+    pub(super) identities: Identities,
+    pub(super) known_macs: KnownMacs,
+    pub(super) speakers: BTreeMap<IfIndex, Speaker>,
+    pub(super) heard: BTreeMap<IfIndex, Heard>,
+    pauses: u64,
+    /// And until when it counts.
+    pub(super) namesake: Option<(Namesake, Time)>,
+    pub(super) namesakes_reported: BTreeSet<Incarnation>,
+    pub(super) refusals: Refusals,
+    pub(super) changed: bool,
+    /// When to ask the peer that was heard last for claims that are missing here.
+    pub(super) ask_at: Option<Time>,
+    /// When the last view was shown.
+    viewed: Option<Time>,
+    due: Option<Time>,
+    /// When the machine was called last.
+    called: Time,
+}
+
+/// Refused datagrams since the last notice about them.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    pub(super) count: u64,
+    pub(super) reported: Option<Time>,
+}
+
+impl Membership {
+    /// A machine that has heard nothing yet. `seed` is for jitter only.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        me: NodeName,
+        incarnation: Incarnation,
+        keys: Keys,
+        seed: u64,
+    ) -> Self {
+        Self {
+            config,
+            me,
+            incarnation,
+            former: BTreeSet::new(),
+            keys,
+            seq: 0,
+            flags: 0,
+            own_macs: BTreeSet::new(),
+            claims: Arc::default(),
+            dice: Dice::new(seed),
+            counters: Arc::default(),
+            identities: Identities::default(),
+            known_macs: KnownMacs::default(),
+            speakers: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            pauses: 0,
+            namesake: None,
+            namesakes_reported: BTreeSet::new(),
+            refusals: Refusals::default(),
+            changed: false,
+            ask_at: None,
+            viewed: None,
+            due: None,
+            called: Time::ZERO,
+        }
+    }
+
+    /// Numbers for metrics.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Takes an input and everything that has fallen due by `now`. Time must not run backwards.
+    pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
+        self.notice_lateness(now, out);
+        let heard = matches!(input, Input::Datagram { .. });
+        match input {
+            Input::Links { links, open } => self.set_links(now, &links, &open),
+            Input::Datagram {
+                interface,
+                source,
+                bytes,
+            } => {
+                self.hear(now, interface, source, &bytes, out);
+            }
+            Input::Claims(claims) => self.set_claims(now, claims),
+            Input::Settled(true) => self.set_flags(now, self.flags | Header::SETTLED),
+            Input::Settled(false) => self.set_flags(now, self.flags & !Header::SETTLED),
+            Input::Leave => self.set_flags(now, self.flags | Header::LEAVING),
+            Input::Goodbye => self.say_goodbye(out),
+            Input::Keys(keys) => self.keys = keys,
+            Input::Tick => self.bury(now, out),
+        }
+        if heard && let Some(due) = self.due_after_datagram().filter(|due| *due > now) {
+            self.due = Some(due);
+        } else {
+            self.speak(now, out);
+            self.due = Some(self.next_due(now));
+        }
+        if self.view_due().is_some_and(|due| due <= now) {
+            self.changed = false;
+            self.viewed = Some(now);
+            out.push(Output::View(Arc::new(self.view())));
+        }
+        // After a change a moment ago: show it a moment later.
+        self.due = self.due.into_iter().chain(self.view_due()).min();
+    }
+
+    /// When to call with [`Input::Tick`] at the latest; absent before the first input.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Time> {
+        self.due
+    }
+
+    /// Every peer shall hear of it at once.
+    pub(super) fn hurry_after_change(&mut self, now: Time) {
+        self.speakers
+            .values_mut()
+            .for_each(|speaker| speaker.hurry_after_change(now));
+    }
+
+    /// Whether a hardware address is one of this host.
+    pub(super) fn is_own(&self, mac: Mac) -> bool {
+        self.own_macs.contains(&mac)
+    }
+
+    fn notice_lateness(&mut self, now: Time, out: &mut Vec<Output>) {
+        let expected = self.due.map_or(now, |due| due.max(self.called));
+        let late = now.since(expected);
+        self.called = now;
+        if late > self.config.pause_over() {
+            self.pauses += 1;
+            self.counters.pauses.add_one();
+            self.heard
+                .values_mut()
+                .for_each(|heard| heard.forgive(now, &self.config));
+            self.changed = true;
+            out.push(Output::Notice(Notice::Paused { slept: late }));
+        } else if late >= LATE {
+            self.heard
+                .values_mut()
+                .for_each(|heard| heard.excuse(late, &self.config));
+        }
+    }
+
+    fn set_links(&mut self, now: Time, links: &Links, open: &BTreeSet<IfIndex>) {
+        self.own_macs = links
+            .values()
+            .map(|link| link.mac)
+            .filter(|mac| mac.is_unicast())
+            .collect();
+        self.changed |= self.known_macs.add(self.own_macs.iter().copied());
+        let before = self.heard.len();
+        let stays = |interface: &IfIndex| open.contains(interface) && links.contains_key(interface);
+        self.heard.retain(|interface, _| stays(interface));
+        self.speakers.retain(|interface, _| stays(interface));
+        self.changed |= self.heard.len() != before;
+        let mut opened = false;
+        for (interface, link) in links
+            .iter()
+            .filter(|(interface, _)| open.contains(interface))
+        {
+            let Some(speaker) = self.speakers.get_mut(interface) else {
+                let speaker = Speaker::new(now, &self.me, link, &self.own_macs);
+                self.speakers.insert(*interface, speaker);
+                self.heard.insert(*interface, Heard::new(now));
+                self.changed = true;
+                opened = true;
+                continue;
+            };
+            self.changed |= speaker.is_up() != link.up;
+            if speaker.relink(now, &self.me, link, &self.own_macs)
+                && let Some(heard) = self.heard.get_mut(interface)
+            {
+                heard.listening_since = now;
+            }
+        }
+        if opened {
+            self.set_claims(now, Arc::clone(&self.claims));
+        }
+    }
+
+    fn set_claims(&mut self, now: Time, claims: Arc<OwnClaims>) {
+        let mut by_interface: BTreeMap<IfIndex, Claims> = BTreeMap::new();
+        for (place, epoch) in claims.iter() {
+            by_interface
+                .entry(place.interface)
+                .or_default()
+                .insert(place.address, *epoch);
+        }
+        for (interface, speaker) in &mut self.speakers {
+            let wanted = by_interface.remove(interface).unwrap_or_default();
+            let room = speaker.room();
+            if speaker.ledger.set(now, wanted, room) {
+                speaker.hurry_after_change(now);
+            }
+        }
+        self.claims = claims;
+    }
+
+    fn set_flags(&mut self, now: Time, flags: u32) {
+        if self.flags != flags {
+            self.flags = flags;
+            self.hurry_after_change(now);
+        }
+    }
+
+    fn bury(&mut self, now: Time, out: &mut Vec<Output>) {
+        let mut notices = Vec::new();
+        for (interface, heard) in &mut self.heard {
+            self.changed |= heard.bury(now, *interface, &mut notices);
+        }
+        for notice in notices {
+            self.counters.deaths.add_one();
+            out.push(Output::Notice(notice));
+        }
+        let over = self.namesake.take_if(|(_, until)| *until <= now);
+        self.changed |= over.is_some();
+    }
+
+    fn view(&self) -> View {
+        let mut same_segment = picture::same_segment(&self.heard);
+        let segments = self.heard.iter().map(|(interface, heard)| {
+            let up = self.speakers.get(interface).is_some_and(Speaker::is_up);
+            let same = same_segment.remove(interface).unwrap_or_default();
+            (*interface, picture::segment(heard, up, same))
+        });
+        View {
+            segments: segments.collect(),
+            me: self.me.clone(),
+            incarnation: self.incarnation,
+            known_macs: Arc::clone(self.known_macs.all()),
+            pauses: self.pauses,
+            namesake: self.namesake.as_ref().map(|(namesake, _)| namesake.clone()),
+        }
+    }
+
+    /// The deadline after a datagram without a look at every peer: one datagram makes something due sooner only by
+    /// what it lets this agent say or ask for. Everything else it moves is more than a heartbeat away.
+    fn due_after_datagram(&mut self) -> Option<Time> {
+        let asked = self.ask_at.take();
+        let spoken = self.speakers.values().filter_map(Speaker::next_deadline);
+        self.due.map(|due| spoken.chain(asked).fold(due, Time::min))
+    }
+
+    /// When to show what changed.
+    fn view_due(&self) -> Option<Time> {
+        self.changed
+            .then(|| self.viewed.map_or(Time::ZERO, |at| at + VIEWS_APART))
+    }
+
+    fn next_due(&self, now: Time) -> Time {
+        let spoken = self.speakers.values().filter_map(Speaker::next_deadline);
+        let heard = self.heard.iter().filter_map(|(interface, heard)| {
+            let sends = self.speakers.get(interface).is_some_and(Speaker::is_up);
+            heard.next_deadline(sends)
+        });
+        let namesake = self.namesake.iter().map(|(_, until)| *until);
+        // Even with nothing to do a pause must be noticed.
+        let idle = now + self.config.heartbeat;
+        spoken.chain(heard).chain(namesake).fold(idle, Time::min)
+    }
+}

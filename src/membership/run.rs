@@ -1,0 +1,270 @@
+//! Runs the protocol: one task that owns the core, the sockets and the clock.
+//!
+//! ```text
+//!   Peers ──wishes (watch)──▶ ┌────────┐ ──view, problems (watch)──▶ the agent
+//!   sockets ──datagrams─────▶ │ Driver │ ──datagrams──▶ sockets
+//!   timer ──tick────────────▶ └────────┘ ──notices──▶ the log
+//! ```
+//!
+//! Nothing between the agent and the task queues: wishes and views are states, of which the newest replaces the last.
+//! What the task cannot read in time waits in the sockets' buffers, and the kernel drops what does not fit there; what
+//! a socket does not take for sending is dropped and counted. Both are like a loss on the wire, which the protocol
+//! bears.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use herald_spi::{IfIndex, Links, Time};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Input, Keys, Membership, Notice, Output, Problems, View, Weight, peers::Wishes, socket::Port,
+};
+
+/// Longer than any datagram of an agent; what is cut off here fails the signature.
+const LONGEST: usize = 2_048;
+/// After so many datagrams in a row the clock is looked at.
+const IN_A_ROW: usize = 64;
+/// How often an interface that could not be opened is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The task's state.
+pub(super) struct Driver {
+    core: Membership,
+    origin: Instant,
+    port: u16,
+    links: Arc<Links>,
+    ports: BTreeMap<IfIndex, Port>,
+    /// The interface whose sockets are read first next time, so that a busy one does not starve the others.
+    turn: usize,
+    retry: Option<Instant>,
+    view: watch::Sender<Arc<View>>,
+    problems: watch::Sender<Arc<Problems>>,
+    buffer: Box<[u8; LONGEST]>,
+    outputs: Vec<Output>,
+}
+
+/// Starts the task. It ends when `stop` is cancelled, and not before.
+pub(super) fn spawn(
+    driver: Driver,
+    granted: Wishes,
+    wished: watch::Receiver<Wishes>,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
+    tokio::spawn(driver.run(granted, wished, stop))
+}
+
+impl Driver {
+    /// A task's state before any link is known.
+    pub(super) fn new(
+        core: Membership,
+        origin: Instant,
+        port: u16,
+        view: watch::Sender<Arc<View>>,
+        problems: watch::Sender<Arc<Problems>>,
+    ) -> Self {
+        Self {
+            core,
+            origin,
+            port,
+            links: Arc::default(),
+            ports: BTreeMap::new(),
+            turn: 0,
+            retry: None,
+            view,
+            problems,
+            buffer: Box::new([0; LONGEST]),
+            outputs: Vec::new(),
+        }
+    }
+
+    async fn run(
+        mut self,
+        mut granted: Wishes,
+        mut wished: watch::Receiver<Wishes>,
+        stop: CancellationToken,
+    ) {
+        let mut handles_left = true;
+        self.feed(Input::Tick);
+        loop {
+            let due = self.due();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                changed = wished.changed(), if handles_left => {
+                    handles_left = changed.is_ok();
+                    let wishes = wished.borrow_and_update().clone();
+                    self.grant(&mut granted, wishes);
+                }
+                received = self.receive() => self.take(received),
+                () = tokio::time::sleep_until(due) => {}
+            }
+            self.take_waiting();
+            let now = Instant::now();
+            if self.retry.is_some_and(|at| at <= now) {
+                self.open_ports();
+            }
+            if self.due() <= now {
+                self.feed(Input::Tick);
+            }
+        }
+        self.feed(Input::Goodbye);
+    }
+
+    fn now(&self) -> Time {
+        Time::from_start(Instant::now().saturating_duration_since(self.origin))
+    }
+
+    fn due(&self) -> Instant {
+        let core = self.core.next_deadline().unwrap_or_default();
+        let core = self.origin + core.since_start();
+        self.retry.map_or(core, |retry| retry.min(core))
+    }
+
+    /// Hands over what differs from the last wishes.
+    fn grant(&mut self, granted: &mut Wishes, wishes: Wishes) {
+        if !Arc::ptr_eq(&granted.keys, &wishes.keys) {
+            self.feed(Input::Keys(Keys::clone(&wishes.keys)));
+        }
+        if !Arc::ptr_eq(&granted.links, &wishes.links) {
+            self.links = Arc::clone(&wishes.links);
+            self.open_ports();
+        }
+        if !Arc::ptr_eq(&granted.claims, &wishes.claims) {
+            self.feed(Input::Claims(Arc::clone(&wishes.claims)));
+        }
+        if granted.settled != wishes.settled {
+            self.feed(Input::Settled(wishes.settled));
+        }
+        if wishes.leaving && !granted.leaving {
+            self.feed(Input::Leave);
+        }
+        *granted = wishes;
+    }
+
+    /// Opens and closes sockets as the links ask for, and tells the core where it can listen.
+    fn open_ports(&mut self) {
+        let links = Arc::clone(&self.links);
+        self.ports
+            .retain(|interface, _| links.contains_key(interface));
+        let mut problems = Problems::new();
+        for (interface, link) in links.iter() {
+            let port = self.ports.entry(*interface).or_default();
+            if let Err(why) = port.adjust(link, self.port) {
+                problems.insert(*interface, why);
+            }
+        }
+        self.retry = (!problems.is_empty()).then(|| Instant::now() + RETRY);
+        self.problems.send_if_modified(|known| {
+            if **known == problems {
+                return false;
+            }
+            for why in problems
+                .values()
+                .filter(|why| !known.values().any(|k| k == *why))
+            {
+                tracing::error!("{why}");
+            }
+            *known = Arc::new(problems);
+            true
+        });
+        let open = self.ports.iter().filter(|(_, port)| port.is_open());
+        let open = open.map(|(interface, _)| *interface).collect();
+        self.feed(Input::Links { links, open });
+    }
+
+    /// Waits for a datagram on any socket.
+    async fn receive(&mut self) -> (IfIndex, usize, SocketAddr) {
+        std::future::poll_fn(|cx| self.poll_receive(cx)).await
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<(IfIndex, usize, SocketAddr)> {
+        self.turn = self
+            .turn
+            .wrapping_add(1)
+            .checked_rem(self.ports.len())
+            .unwrap_or(0);
+        let (before, after) = (
+            self.ports.iter().take(self.turn),
+            self.ports.iter().skip(self.turn),
+        );
+        for (interface, port) in after.chain(before) {
+            if let Poll::Ready((length, source)) = port.poll_receive(cx, &mut *self.buffer) {
+                return Poll::Ready((*interface, length, source));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Takes what already arrived, before anybody is declared dead.
+    fn take_waiting(&mut self) {
+        for _ in 0..IN_A_ROW {
+            let waiting = {
+                let mut cx = Context::from_waker(std::task::Waker::noop());
+                pin!(self.receive()).as_mut().poll(&mut cx)
+            };
+            match waiting {
+                Poll::Ready(received) => self.take(received),
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    fn take(&mut self, (interface, length, source): (IfIndex, usize, SocketAddr)) {
+        let bytes = self.buffer.iter().take(length).copied().collect();
+        self.feed(Input::Datagram {
+            interface,
+            source,
+            bytes,
+        });
+    }
+
+    /// One step of the core, and everything that it wants done.
+    fn feed(&mut self, input: Input) {
+        let mut outputs = std::mem::take(&mut self.outputs);
+        self.core.handle(self.now(), input, &mut outputs);
+        for output in outputs.drain(..) {
+            match output {
+                Output::Send { interface, bytes } => self.send(interface, &bytes),
+                Output::View(view) => {
+                    self.view.send_replace(view);
+                }
+                Output::Notice(notice) => self.log(&notice),
+            }
+        }
+        self.outputs = outputs;
+    }
+
+    fn send(&mut self, interface: IfIndex, bytes: &[u8]) {
+        let Some(port) = self.ports.get_mut(&interface) else {
+            return;
+        };
+        let counters = self.core.counters();
+        for sent in port.send(interface, bytes) {
+            if sent {
+                &counters.sent
+            } else {
+                &counters.send_failures
+            }
+            .add_one();
+        }
+    }
+
+    fn log(&self, notice: &Notice) {
+        let link = notice
+            .interface()
+            .and_then(|interface| self.links.get(&interface));
+        let interface = link.map(|link| link.name.as_str());
+        match notice.weight() {
+            Weight::Info => tracing::info!(interface, "{notice}"),
+            Weight::Warning => tracing::warn!(interface, "{notice}"),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Who is alive: quick deaths, and no false ones.
+
+use super::*;
+
+#[test]
+fn a_killed_agent_vanishes_within_the_dead_time_and_a_heartbeat() {
+    for (count, loss) in [(3, 0), (3, 200), (30, 0), (30, 200)] {
+        for seed in seeds(if count == 3 { 20 } else { 2 }) {
+            let mut world = World::new(seed, count);
+            world.loss = loss;
+            world.run_until(ms(5_000), "all agree", World::agrees);
+            let moment = world.dice.between(ms(0), ms(400));
+            world.run_for(moment);
+            world.kill(1);
+            let gone = |w: &World| (0..count).all(|at| at == 1 || !w.sees(at, 1));
+            let took = world.run_until(ms(1_100), "the dead is gone", gone);
+            // Nor too soon: its last heartbeat still counted. With loss, that one may have been lost.
+            assert!(loss > 0 || took >= ms(700), "seed {seed}: {took:?}");
+            assert_eq!(
+                world.deaths().len(),
+                count - 1,
+                "seed {seed}: only one died"
+            );
+        }
+    }
+}
+
+/// For 30 agents only a minute, since a debug build takes 10 s for that; `HERALD_SIM_SECONDS=300` makes it five.
+#[test]
+fn five_minutes_of_heavy_loss_kill_nobody() {
+    let long = std::env::var("HERALD_SIM_SECONDS").map(|seconds| seconds.parse().unwrap());
+    for (count, seconds, count_seeds) in [(3, 300, 5), (30, long.unwrap_or(60), 1)] {
+        for seed in seeds(count_seeds) {
+            let mut world = World::new(seed, count);
+            world.loss = 200;
+            world.run_for(ms(seconds * 1_000));
+            assert_eq!(world.deaths(), Vec::<&Notice>::new(), "seed {seed}");
+            assert!(world.agrees(), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_starved_process_kills_nobody_and_is_not_killed() {
+    for (seed, clock_first) in seeds(5).into_iter().flat_map(|s| [(s, false), (s, true)]) {
+        let mut world = World::new(seed, 5);
+        world.clock_first = clock_first;
+        world.run_until(ms(5_000), "all agree", World::agrees);
+        // To be killed with loss would be no wonder for one that is silent for half the time.
+        for (loss, longest) in [(0, 440), (100, 300)] {
+            world.loss = loss;
+            for _ in 0..100 {
+                let stall = world.dice.between(ms(1), ms(longest));
+                let between = world.dice.between(ms(100), ms(600));
+                world.sleep(0, stall);
+                world.run_for(stall + between);
+            }
+        }
+        assert_eq!(world.deaths(), Vec::<&Notice>::new(), "seed {seed}");
+        assert!(
+            world.agents.iter().all(|agent| agent.view.pauses == 0),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn own_sleep_is_not_the_silence_of_peers() {
+    // The peer falls silent for most of the dead time, and just then this process sleeps for nearly half of one.
+    let mut world = World::new(1, 2);
+    world.clock_first = true;
+    world.run_until(ms(5_000), "all agree", World::agrees);
+    world.loss = 1_000;
+    world.run_for(ms(650));
+    world.loss = 0;
+    world.sleep(0, ms(430));
+    world.run_for(ms(1_000));
+    let buried = |notice: &Notice| matches!(notice, Notice::Died { .. });
+    let own = &world.agents[0].notices;
+    assert!(!own.iter().any(|(_, notice)| buried(notice)), "{own:?}");
+}
+
+#[test]
+fn a_dead_peer_is_noticed_by_a_starved_process_too() {
+    for seed in seeds(5) {
+        let mut world = World::new(seed, 3);
+        world.run_until(ms(5_000), "all agree", World::agrees);
+        world.kill(1);
+        let dead = world.now;
+        // It runs for 20 ms of every 100.
+        while world.sees(0, 1) {
+            world.sleep(0, ms(80));
+            world.run_for(ms(100));
+            assert!(world.now.since(dead) < ms(1_700), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_paused_process_buries_nobody_and_learns_that_it_slept() {
+    for seed in seeds(10) {
+        let mut world = World::new(seed, 4);
+        world.claim(0, addresses(0, 10, 1));
+        world.run_until(ms(5_000), "all agree", World::agrees);
+        let listening = world.agents[0].view.segments[&ETH0].listening_since;
+        world.sleep(0, ms(3_000));
+        world.run_for(ms(2_500));
+        assert!(
+            (1..4).all(|at| !world.sees(at, 0)),
+            "seed {seed}: to the others it is dead"
+        );
+        assert_eq!(world.deaths().len(), 3, "seed {seed}");
+        world.run_for(ms(600));
+        let view = Arc::clone(&world.agents[0].view);
+        assert_eq!(view.pauses, 1, "seed {seed}");
+        assert!(
+            view.segments[&ETH0].listening_since > listening,
+            "seed {seed}"
+        );
+        assert!(
+            (1..4).all(|at| world.sees(0, at)),
+            "seed {seed}: they are still there for it"
+        );
+        world.run_until(ms(1_000), "all agree", World::agrees);
+        assert_eq!(
+            world.deaths().len(),
+            3,
+            "seed {seed}: nobody died of its pause"
+        );
+    }
+}
+
+#[test]
+fn an_agent_that_died_during_a_pause_is_buried_a_dead_time_after_it() {
+    let mut world = World::new(1, 3);
+    world.run_until(ms(5_000), "all agree", World::agrees);
+    world.sleep(0, ms(2_000));
+    world.kill(1);
+    world.run_for(ms(2_100));
+    assert!(world.sees(0, 1) && world.sees(0, 2));
+    world.run_until(ms(900), "buried", |w| !w.sees(0, 1));
+    assert!(world.sees(0, 2));
+}
+
+#[test]
+fn an_interface_without_carrier_is_silent_and_its_peers_age_out() {
+    let mut world = World::new(1, 2);
+    world.run_until(ms(5_000), "all agree", World::agrees);
+    let listening = world.agents[0].view.segments[&ETH0].listening_since;
+    world.agents[0].links.get_mut(&ETH0).unwrap().up = false;
+    world.relink(0);
+    let sent = world.agents[0].sent;
+    world.run_for(ms(950));
+    assert_eq!(world.agents[0].sent, sent);
+    assert!(!world.sees(0, 1) && !world.sees(1, 0));
+    assert!(!world.agents[0].view.segments[&ETH0].up);
+    world.agents[0].links.get_mut(&ETH0).unwrap().up = true;
+    world.relink(0);
+    world.run_until(ms(300), "both are back", World::agrees);
+    assert!(world.agents[0].view.segments[&ETH0].listening_since > listening);
+}
+
+#[test]
+fn who_says_goodbye_is_gone_at_once_and_stays_so() {
+    for seed in seeds(10) {
+        let mut world = World::new(seed, 3);
+        world.loss = 100;
+        world.run_until(ms(5_000), "all agree", World::agrees);
+        world.feed(1, Input::Leave);
+        let leaving = |w: &World, at: usize| {
+            w.agents[at].view.segments[&ETH0].peers[&w.agents[1].name].leaving
+        };
+        world.run_until(ms(400), "all know that it leaves", |w| {
+            leaving(w, 0) && leaving(w, 2)
+        });
+        world.feed(1, Input::Goodbye);
+        world.loss = 0;
+        world.run_for(ms(3));
+        world.kill(1);
+        world.run_for(ms(10));
+        // All three goodbyes are lost once in a thousand at 10 % loss.
+        let still = [0, 2].into_iter().filter(|at| world.sees(*at, 1)).count();
+        assert_eq!((still, world.deaths().len()), (0, 0), "seed {seed}");
+    }
+}
+
+#[test]
+fn idle_cost_does_not_grow_with_addresses() {
+    let cost = |count| {
+        let mut world = World::new(1, 3);
+        world.claim(0, addresses(0, count, 1));
+        world.run_for(ms(10_000));
+        let (sent, bytes, views) = (
+            world.agents[0].sent,
+            world.agents[0].sent_bytes,
+            world.agents[1].views,
+        );
+        world.run_for(ms(60_000));
+        let agents = &world.agents;
+        assert_eq!(agents[1].views, views, "a heartbeat is no news");
+        (agents[0].sent - sent, (agents[0].sent_bytes - bytes) / 60)
+    };
+    let (few, few_bytes) = cost(1);
+    let (many, many_bytes) = cost(10_000);
+    // 300 to 334 beats a minute, give or take the jitter; about 100 bytes each.
+    for sent in [few, many] {
+        assert!((299..=335).contains(&sent), "{sent}");
+    }
+    assert!(
+        many_bytes <= few_bytes + 20 && many_bytes < 800,
+        "{few_bytes} {many_bytes}"
+    );
+}
+
+#[test]
+fn a_silent_peer_is_quiet_before_it_is_dead() {
+    let mut world = World::new(1, 3);
+    world.run_until(ms(5_000), "all agree", World::agrees);
+    world.run_for(ms(200));
+    world.kill(1);
+    let quiet = |w: &World| {
+        let peers = &w.agents[0].view.segments[&ETH0].peers;
+        peers
+            .values()
+            .filter(|peer| peer.quiet)
+            .map(|peer| peer.mac)
+            .collect::<Vec<_>>()
+    };
+    let took = world.run_until(ms(610), "it is quiet", |w| !quiet(w).is_empty());
+    assert!(took >= ms(400), "{took:?}");
+    assert_eq!(quiet(&world), [world.agents[1].links[&ETH0].mac]);
+    let took = world.run_until(ms(310), "it is dead", |w| !w.sees(0, 1));
+    assert!(took >= ms(290), "{took:?}");
+    // One that speaks again is not.
+    world.sleep(2, ms(700));
+    world.run_for(ms(690));
+    assert_eq!(quiet(&world), [world.agents[2].links[&ETH0].mac]);
+    world.run_for(ms(30));
+    assert!(quiet(&world).is_empty() && world.sees(0, 2));
+}

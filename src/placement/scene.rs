@@ -1,0 +1,277 @@
+//! All that the claims of this node depend on at one moment, found from the facts.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use herald_spi::{IfIndex, Mac, NodeName, Place, ServiceKey, Time};
+
+use super::{
+    candidate::{CandidateSet, Judge, Member, Refusal, Unfit, Verdict},
+    epoch::{self, Epoch},
+    facts::{AddressFacts, NodeFacts, PeerLink, Segment},
+    owner::{self, Seat},
+};
+
+/// What [`survey`] starts from.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// This node.
+    pub me: &'a NodeName,
+    /// All nodes of the cluster, as last known.
+    pub nodes: &'a BTreeMap<NodeName, NodeFacts>,
+    /// All addresses that layer 2 announces, as last known.
+    pub addresses: &'a BTreeMap<IpAddr, AddressFacts>,
+    /// All links of this node that could announce, with what is heard there. Of several on one segment, one only.
+    pub segments: &'a BTreeMap<IfIndex, Segment>,
+    /// What this node claims: [`super::Claims::claimed`].
+    pub claimed: &'a BTreeMap<Place, Epoch>,
+    /// The hardware addresses of all Herald nodes ever known, this one's among them or not. Those that are not heard
+    /// matter most: a peer that cannot be heard is no stranger.
+    pub herald_macs: &'a BTreeSet<Mac>,
+}
+
+/// Everything at one moment, whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scene {
+    /// Every link of this node that could announce.
+    pub segments: BTreeMap<IfIndex, SegmentView>,
+    /// Every address on every link that may carry it, or that carries it.
+    pub places: BTreeMap<Place, PlaceView>,
+    /// The hardware addresses of other Herald nodes.
+    pub peer_macs: BTreeSet<Mac>,
+    /// The hardware addresses of this node.
+    pub own_macs: BTreeSet<Mac>,
+    /// The nodes that exist. A peer that was heard and is silent counts as missing only while it exists.
+    pub nodes: BTreeSet<NodeName>,
+}
+
+/// One link and who is heard there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentView {
+    /// The link is up.
+    pub up: bool,
+    /// Since when this agent has listened there.
+    pub listening_since: Time,
+    /// The peers that are heard.
+    pub heard: BTreeSet<NodeName>,
+    /// How many of them are [`super::Peer::quiet`].
+    pub quiet: usize,
+    /// The hardware addresses of those that are heard.
+    pub heard_macs: BTreeSet<Mac>,
+}
+
+/// One address on one link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaceView {
+    /// Why this node may not announce it; `None` if it may.
+    pub unfit: Option<Unfit>,
+    /// Who may.
+    pub candidates: Arc<CandidateSet>,
+    /// Who should claim it, if it needs an owner and some node may be it.
+    pub chosen: Option<NodeName>,
+    /// What live peers claim. Usually one at most.
+    pub claims: Vec<PeerClaim>,
+    /// See [`AddressFacts::fresh`].
+    pub fresh: bool,
+    /// See [`AddressFacts::proxied`].
+    pub proxied: bool,
+    /// The Services that have no part in it, with the reason.
+    pub refused: Vec<(ServiceKey, Refusal)>,
+}
+
+/// A live peer's claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerClaim {
+    /// Whose.
+    pub node: NodeName,
+    /// With which epoch.
+    pub epoch: Epoch,
+    /// The peer is about to end.
+    pub leaving: bool,
+}
+
+/// A place with what the plan needs of it.
+struct Draft<'a> {
+    address: IpAddr,
+    facts: &'a AddressFacts,
+    verdict: Verdict,
+    unfit: Option<Unfit>,
+    claims: Vec<PeerClaim>,
+    holder: Option<NodeName>,
+}
+
+/// Finds candidates and owners for every place of this node.
+#[must_use]
+pub fn survey(facts: &Facts<'_>) -> Scene {
+    let own_macs: BTreeSet<_> = facts
+        .segments
+        .values()
+        .map(|segment| segment.link.mac)
+        .collect();
+    let peers = facts
+        .segments
+        .values()
+        .flat_map(|segment| segment.peers.values());
+    let heard_macs = peers.flat_map(|peer| peer.macs.iter());
+    let herald_macs = facts.herald_macs.iter().chain(heard_macs);
+    let mut scene = Scene {
+        peer_macs: herald_macs
+            .filter(|mac| !own_macs.contains(mac))
+            .copied()
+            .collect(),
+        own_macs,
+        nodes: facts.nodes.keys().cloned().collect(),
+        ..Scene::default()
+    };
+    for (&interface, segment) in facts.segments {
+        scene.segments.insert(
+            interface,
+            SegmentView {
+                up: segment.link.up,
+                listening_since: segment.listening_since,
+                heard: segment.peers.keys().cloned().collect(),
+                quiet: segment.peers.values().filter(|peer| peer.quiet).count(),
+                heard_macs: segment
+                    .peers
+                    .values()
+                    .flat_map(|peer| peer.macs.iter().copied())
+                    .collect(),
+            },
+        );
+        let drafts = draft(facts, interface, segment);
+        let seats: Vec<_> = drafts
+            .iter()
+            .map(|draft| Seat {
+                address: draft.address,
+                candidates: &draft.verdict.candidates,
+                holder: draft.holder.as_ref(),
+            })
+            .collect();
+        let mut plan: BTreeMap<IpAddr, NodeName> = owner::plan(&seats)
+            .into_iter()
+            .map(|(address, node)| (address, node.clone()))
+            .collect();
+        scene.places.extend(drafts.into_iter().map(|draft| {
+            let place = Place {
+                address: draft.address,
+                interface,
+            };
+            let chosen = plan.remove(&draft.address);
+            (place, draft.view(chosen))
+        }));
+    }
+    scene
+}
+
+/// The judge of a segment, also for [`Judge::explain`].
+#[must_use]
+pub fn judge<'a>(facts: &Facts<'a>, segment: &'a Segment) -> Judge<'a> {
+    let link = PeerLink {
+        name: segment.link.name.clone(),
+        subnets: segment.link.subnets().collect(),
+    };
+    let me = Member {
+        links: segment.link.up.then_some(link).into_iter().collect(),
+        leaving: false,
+    };
+    let peers = segment.peers.iter();
+    let members = peers
+        .map(|(node, peer)| {
+            (
+                node,
+                Member {
+                    links: peer.links.clone(),
+                    leaving: peer.leaving,
+                },
+            )
+        })
+        .chain([(facts.me, me)]);
+    Judge::new(facts.nodes, members.collect())
+}
+
+fn draft<'a>(facts: &Facts<'a>, interface: IfIndex, segment: &'a Segment) -> Vec<Draft<'a>> {
+    let mut judge = judge(facts, segment);
+    let mut heard = claims_by_address(segment);
+    let subnets: Vec<_> = segment.link.subnets().collect();
+    let carried = |address: IpAddr, facts: &AddressFacts| {
+        let mut rules = facts.rules.iter();
+        rules.any(|rule| rule.uses(address, &segment.link.name, subnets.iter().copied()))
+    };
+    let mut drafts = Vec::new();
+    for (&address, about) in facts.addresses {
+        let mine = facts.claimed.get(&Place { address, interface }).copied();
+        if mine.is_none() && !carried(address, about) {
+            continue;
+        }
+        let verdict = judge.verdict(address, about);
+        let unfit = judge.unfit(address, about, &verdict, facts.me);
+        let claims = heard.remove(&address).unwrap_or_default();
+        let holder = holder(address, facts.me, mine, &claims).cloned();
+        drafts.push(Draft {
+            address,
+            facts: about,
+            verdict,
+            unfit,
+            claims,
+            holder,
+        });
+    }
+    drafts
+}
+
+fn claims_by_address(segment: &Segment) -> BTreeMap<IpAddr, Vec<PeerClaim>> {
+    let mut heard: BTreeMap<IpAddr, Vec<PeerClaim>> = BTreeMap::new();
+    for (node, peer) in &segment.peers {
+        for (&address, &epoch) in peer.claims.iter() {
+            let claim = PeerClaim {
+                node: node.clone(),
+                epoch,
+                leaving: peer.leaving,
+            };
+            heard.entry(address).or_default().push(claim);
+        }
+    }
+    heard
+}
+
+fn holder<'a>(
+    address: IpAddr,
+    me: &'a NodeName,
+    mine: Option<Epoch>,
+    claims: &'a [PeerClaim],
+) -> Option<&'a NodeName> {
+    let peers = claims.iter().map(|claim| (&claim.node, claim.epoch));
+    let all = peers.chain(mine.map(|epoch| (me, epoch)));
+    all.max_by_key(|(node, epoch)| epoch::weight(address, node, *epoch))
+        .map(|(node, _)| node)
+}
+
+impl Draft<'_> {
+    fn view(self, chosen: Option<NodeName>) -> PlaceView {
+        PlaceView {
+            unfit: self.unfit,
+            candidates: self.verdict.candidates,
+            chosen,
+            claims: self.claims,
+            fresh: self.facts.fresh,
+            proxied: self.facts.proxied,
+            refused: self.verdict.refused,
+        }
+    }
+}
+
+impl PlaceView {
+    /// The claim of a live peer that beats those of all other peers.
+    #[must_use]
+    pub fn best(&self, address: IpAddr) -> Option<&PeerClaim> {
+        self.claims
+            .iter()
+            .max_by_key(|claim| epoch::weight(address, &claim.node, claim.epoch))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,7 @@
+//! Logs, metrics and health over HTTP, alike for controller and agent.
+
+mod http;
+mod log;
+
+pub use http::{Health, HttpError, bind, serve};
+pub use log::{LogFormat, start_logging};

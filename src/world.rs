@@ -1,0 +1,24 @@
+//! What was watched, as Herald sees it: typed records and the keys that changed.
+//!
+//! Pure. Each [`Table`] turns apply, delete and reset into the set of keys whose record really changed, so that an
+//! event which says nothing new costs nothing.
+//!
+//! ```text
+//!   watch (src/cluster) ──Change<T>──▶ Table<K, T> ──dirty keys──▶ controller, agent
+//! ```
+
+mod allocation;
+mod endpoints;
+mod namespace;
+mod node;
+mod pool;
+mod service;
+mod table;
+
+pub use allocation::AllocationRecord;
+pub use endpoints::SliceRecord;
+pub use namespace::NamespaceRecord;
+pub use node::NodeRecord;
+pub use pool::{Layer2Rule, PoolRecord, PoolUnfit};
+pub use service::{ConditionRecord, IngressRecord, ServiceRecord, TrafficPolicy};
+pub use table::{Change, Keyed, Table};

@@ -1,0 +1,59 @@
+//! An `AddressPool`, as far as Herald looks at it.
+
+use std::collections::BTreeSet;
+
+use herald_spi::PoolName;
+
+use super::Keyed;
+use crate::ipam::{Pool, Selector};
+
+/// A pool's rules and how its addresses are announced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolRecord {
+    /// The name.
+    pub name: PoolName,
+    /// The object's version.
+    pub resource_version: String,
+    /// The generation that the status speaks of.
+    pub generation: i64,
+    /// What the allocator works with, or why the pool cannot be used.
+    pub pool: Result<Pool, PoolUnfit>,
+    /// Where and from which nodes the addresses are announced.
+    pub rules: Vec<Layer2Rule>,
+    /// The same as it was written, for the memory of the allocations.
+    pub advertise: Option<Vec<crate::api::Advertisement>>,
+    /// Whether nodes excluded from load balancers announce too.
+    pub ignore_exclude_label: bool,
+    /// The status as it stands.
+    pub status: Option<crate::api::AddressPoolStatus>,
+}
+
+/// Why a pool gives out nothing, before the allocator has looked at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolUnfit {
+    /// The one word.
+    pub reason: &'static str,
+    /// The sentence.
+    pub message: String,
+}
+
+/// One layer2 advertisement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer2Rule {
+    /// Interfaces by name; `None`: every one whose subnet holds the address.
+    pub interfaces: Option<BTreeSet<String>>,
+    /// Which nodes may announce; `None`: all.
+    pub nodes: Option<Selector>,
+}
+
+impl Keyed for PoolRecord {
+    type Key = PoolName;
+
+    fn key(&self) -> PoolName {
+        self.name.clone()
+    }
+
+    fn version(&self) -> u64 {
+        self.resource_version.parse().unwrap_or(0)
+    }
+}

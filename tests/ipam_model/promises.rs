@@ -1,0 +1,160 @@
+//! What must hold of every grant, and at any time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use herald::ipam::{Families, Family, FamilyCounts, Grant};
+use herald_spi::PoolName;
+
+use crate::{
+    naive::Held,
+    play::{Play, Service},
+};
+
+impl Play {
+    /// Holds a grant against the promises, and notes which kinds it is of.
+    pub fn note_grant(&mut self, service: &Service, grant: &Grant) {
+        let held = self.naive.of(&service.request.holder());
+        for address in &grant.taken {
+            assert!(
+                !self.naive.held.contains_key(address),
+                "{address} is held twice"
+            );
+            assert!(
+                self.naive.pool_of(*address).is_some(),
+                "{address} is in no pool"
+            );
+        }
+        let granted: BTreeSet<_> = grant.addresses.iter().map(|g| g.address).collect();
+        let surplus: Vec<_> = held
+            .iter()
+            .filter(|a| !granted.contains(a))
+            .copied()
+            .collect();
+        assert_eq!(grant.surplus, surplus);
+        let taken = grant
+            .taken
+            .iter()
+            .filter(|a| granted.contains(a) && !held.contains(a))
+            .count();
+        assert_eq!(
+            (taken, granted.len()),
+            (grant.taken.len(), grant.addresses.len())
+        );
+        if let Families::Require(_) = service.request.families {
+            assert_eq!(granted.len(), 2, "both or neither");
+        }
+        let pools: BTreeSet<_> = grant.addresses.iter().map(|g| g.pool.clone()).collect();
+        let outside = |a: &IpAddr| !grant.taken.contains(a) && self.naive.pool_of(*a).is_none();
+        let recorded = |a: IpAddr| self.naive.held.get(&a).and_then(|(_, pool)| pool.clone());
+        for (kind, is_so) in [
+            (
+                "granted, both from one pool",
+                grant.taken.len() == 2 && pools.len() == 1,
+            ),
+            (
+                "granted, both from two pools",
+                grant.taken.len() == 2 && pools.len() == 2,
+            ),
+            (
+                "granted, family added",
+                granted.len() == 2 && grant.taken.len() == 1 && surplus.is_empty(),
+            ),
+            (
+                "granted, moved",
+                !grant.taken.is_empty() && !surplus.is_empty(),
+            ),
+            ("granted, other family lacking", grant.lacking.is_some()),
+            (
+                "kept as published, though not the lowest",
+                granted.iter().any(|a| {
+                    service.published.contains(a)
+                        && surplus
+                            .iter()
+                            .any(|b| b < a && Family::of(*a) == Family::of(*b))
+                }),
+            ),
+            ("kept outside its pool", granted.iter().any(outside)),
+            (
+                "pool changed under a holding",
+                grant.addresses.iter().any(|g| {
+                    held.contains(&g.address)
+                        && recorded(g.address).is_some_and(|pool| Some(pool) != g.pool)
+                }),
+            ),
+            ("settled after a restart", self.restarted && service.settled),
+        ] {
+            if is_so {
+                self.seen.insert(kind.into());
+            }
+        }
+    }
+
+    /// What must hold at any time.
+    pub fn check(&mut self) {
+        let held: Held = self
+            .ipam
+            .holdings()
+            .map(|(address, holding)| (address, ((*holding.holder).clone(), holding.pool.clone())))
+            .collect();
+        assert_eq!(held, self.naive.held);
+        let mut by_holder = BTreeMap::<_, BTreeSet<_>>::new();
+        let mut by_service = BTreeMap::<_, BTreeSet<_>>::new();
+        for (address, (holder, _)) in &held {
+            by_holder.entry(holder).or_default().insert(*address);
+            by_service
+                .entry(&holder.service)
+                .or_default()
+                .insert(*address);
+        }
+        for (holder, addresses) in by_holder {
+            assert_eq!(
+                self.ipam.held_by_holder(holder).collect::<BTreeSet<_>>(),
+                addresses
+            );
+        }
+        for (service, addresses) in by_service {
+            assert_eq!(self.ipam.held_by(service), addresses);
+        }
+        for (address, (holder, _)) in &held {
+            assert_eq!(self.ipam.holder(*address), Some(holder));
+        }
+        let outside: BTreeSet<_> = self.ipam.outside().map(|(address, _)| address).collect();
+        let expected = held
+            .keys()
+            .filter(|address| self.naive.pool_of(**address).is_none());
+        assert_eq!(outside, expected.copied().collect());
+        if !outside.is_empty() {
+            self.seen.insert("held outside every pool".into());
+        }
+        self.check_counts();
+    }
+
+    fn check_counts(&self) {
+        for name in self.naive.faults.keys() {
+            assert_eq!(self.ipam.counts(&PoolName::from(*name)), None);
+        }
+        for (pool, addresses) in &self.naive.ready {
+            let counts = self.ipam.counts(&pool.name.into()).unwrap();
+            for family in [Family::V4, Family::V6] {
+                let all = || {
+                    addresses
+                        .iter()
+                        .filter(|address| Family::of(**address) == family)
+                };
+                let used = all()
+                    .filter(|address| self.naive.held.contains_key(address))
+                    .count();
+                let expected = FamilyCounts {
+                    capacity: all().count() as u128,
+                    used: used as u128,
+                    reserved: 0,
+                    available: (all().count() - used) as u128,
+                };
+                assert_eq!(*counts.get(family), expected, "pool {} {family}", pool.name);
+            }
+        }
+    }
+}
