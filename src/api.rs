@@ -16,11 +16,11 @@ mod pool;
 mod reason;
 
 pub use allocation::{
-    AddressAllocation, AddressAllocationSpec, Holder, InvalidObjectName, address_of_object_name,
-    object_name,
+    AddressAllocation, AddressAllocationSpec, Awaited, Holder, InvalidObjectName,
+    address_of_object_name, object_name,
 };
 pub use announcements::{
-    AnnouncedAddress, AnnouncementState, NodeAnnouncements, NodeAnnouncementsSpec,
+    AnnouncedAddress, AnnouncementState, HostFacts, NodeAnnouncements, NodeAnnouncementsSpec,
     NodeAnnouncementsStatus,
 };
 pub use conditions::{Verdict, condition, merge_condition};

@@ -55,6 +55,7 @@ pub(super) fn account(mind: &Mind, now: Time, clock: Timestamp, since: &mut Sinc
             abnormal: u32::try_from(abnormal).unwrap_or(u32::MAX),
             peers: u32::try_from(mind.peers()).unwrap_or(u32::MAX),
             addresses,
+            host: None,
         },
     }
 }

@@ -52,9 +52,22 @@ pub struct AddressAllocationSpec {
     #[serde(default)]
     #[schemars(length(max = 253))]
     pub pool: String,
-    /// The Services that hold it, the first one first.
+    /// The Services that hold it, the first one first. None while the address is kept back.
+    #[serde(default)]
     #[schemars(length(max = 64))]
     pub holders: Vec<Holder>,
+    /// The key by which the holders share it; without one there is one holder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub sharing_key: Option<String>,
+    /// The deleted Service that the address waits for. With `reservedUntil` alone it is in quarantine: given to
+    /// nobody, because a host that is none of Herald's was seen to use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved_for: Option<Awaited>,
+    /// Until when it is kept back, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40))]
+    pub reserved_until: Option<String>,
     /// How the pool announces it, remembered for the time after the pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
@@ -76,6 +89,26 @@ pub struct Holder {
     /// The Service's uid: a Service made again under the same name is another one.
     #[schemars(length(max = 64))]
     pub uid: String,
+    /// The ports that it serves on the address: `TCP/80`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1024), inner(length(max = 16)))]
+    pub ports: Vec<String>,
+    /// Under `externalTrafficPolicy: Local` its selector: Services that share must agree on it, because only nodes
+    /// with their endpoints may announce the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub local_selector: Option<String>,
+}
+
+/// A deleted Service whose address is kept.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Awaited {
+    /// The Service's namespace.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// The Service's name.
+    #[schemars(length(max = 63))]
+    pub name: String,
 }
 
 /// The name is none that [`object_name`] makes.

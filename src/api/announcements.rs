@@ -54,6 +54,27 @@ pub struct NodeAnnouncementsStatus {
     #[serde(default)]
     #[schemars(length(max = 1000))]
     pub addresses: Vec<AnnouncedAddress>,
+    /// What falling back to node addresses must know of this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostFacts>,
+}
+
+/// What a node itself does with its addresses and ports.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostFacts {
+    /// kube-proxy's mode (`nftables`, `iptables`, `ipvs`, ...); left out if kube-proxy does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub kube_proxy_mode: Option<String>,
+    /// The addresses on the node's interfaces, link-local and loopback ones left out.
+    #[serde(default)]
+    #[schemars(length(max = 256), inner(length(max = 45)))]
+    pub addresses: Vec<String>,
+    /// Ports that some process of the node listens on, on every address or one of `addresses`: `TCP/22`.
+    #[serde(default)]
+    #[schemars(length(max = 1024), inner(length(max = 16)))]
+    pub listening: Vec<String>,
 }
 
 /// One address on one interface.

@@ -49,6 +49,11 @@ pub const CLASS_PREFIX: &str = "herald.dev/";
 /// The class served by pools and announced by ARP and NDP.
 pub const CLASS_LAYER2: &str = "herald.dev/layer2";
 
+/// The class served by addresses of nodes.
+pub const CLASS_NODE: &str = "herald.dev/node";
+
+/// Condition on a Service: are its node ports as was asked for; left out where nothing was.
+pub const CONDITION_NODE_PORTS: &str = "herald.dev/NodePorts";
 /// Condition on a Service: has it got its addresses, and if not, why.
 pub const CONDITION_ALLOCATED: &str = "herald.dev/AddressAllocated";
 /// Prefix of all of Herald's conditions on Services.

@@ -13,10 +13,12 @@ pub mod announce;
 pub mod link;
 pub mod mac;
 pub mod name;
+pub mod port;
 pub mod time;
 
 pub use announce::{Announcer, Desired, Duty, Gain, Place, Question, Report, Wonder};
 pub use link::{IfIndex, Link, Links};
 pub use mac::Mac;
 pub use name::{NodeName, PoolName, ServiceKey};
+pub use port::{InvalidPort, Port, Protocol};
 pub use time::Time;

@@ -153,9 +153,11 @@ impl Steward {
                 namespace: service.key.namespace.clone(),
                 name: service.key.name.clone(),
                 uid: service.uid.clone(),
+                ..api::Holder::default()
             }],
             advertise,
             ignore_exclude_label,
+            ..AddressAllocationSpec::default()
         };
         let says_so = |lock: &Arc<AllocationRecord>| {
             lock.holders == spec.holders

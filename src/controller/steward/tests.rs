@@ -380,6 +380,7 @@ fn a_lock_made_by_another_controller_is_heeded() {
             namespace: "default".into(),
             name: "other".into(),
             uid: "uid-other".into(),
+            ..api::Holder::default()
         }],
         advertise: None,
         rules: Vec::new(),
