@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use herald::ipam::{Families, Family, Holder, Ipam, Pool, Request};
+use herald::ipam::{Families, Family, Holder, Ipam, Pool, Request, Terms};
 use herald_spi::{PoolName, ServiceKey};
 
 /// Addresses of a /16 and of a /20.
@@ -84,9 +84,11 @@ fn targets(board: &mut Board) {
         timed(|| {
             let mut ipam = ipam(&[("10.0.0.0/16", 0)]);
             for (address, holding) in records {
-                let holder = Holder::clone(&holding.holder);
-                ipam.adopt(address, holder, holding.pool.clone())
-                    .expect("is free");
+                for share in &holding.shares {
+                    let holder = Holder::clone(&share.holder);
+                    ipam.adopt(address, holder, share.terms.clone(), holding.pool.clone())
+                        .expect("is free");
+                }
             }
             black_box(&ipam);
         })
@@ -104,7 +106,8 @@ fn beyond(board: &mut Board) {
     let mut holey = full.clone();
     for (at, (address, holding)) in full.holdings().enumerate() {
         if at.is_multiple_of(2) {
-            holey.release(address, &holding.holder.uid);
+            let holder = holding.holder().expect("is held");
+            holey.release(address, &holder.uid);
         }
     }
     let again = request(LARGE, Families::Single(Family::V4));
@@ -277,6 +280,7 @@ fn request(number: u32, families: Families) -> Request {
         families,
         addresses: Vec::new(),
         pools: Vec::new(),
+        terms: Terms::default(),
     }
 }
 

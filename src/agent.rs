@@ -7,11 +7,13 @@
 //!   watches ──▶ Watched ──facts──┐
 //!   peers ────▶ View ─segments───┼─▶ placement ──duties──▶ layer2 ──frames──▶ the wire
 //!   links, answers ◀─────────────┘       └────claims─────▶ peers
+//!   the host: addresses, sockets, kube-proxy's mode ──▶ report
 //! ```
 
 mod account;
 mod facts;
 mod gates;
+mod host;
 mod keys;
 mod kube_proxy;
 mod metrics;

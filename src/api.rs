@@ -13,11 +13,13 @@ mod conditions;
 mod crds;
 mod names;
 mod pool;
+mod provider;
 mod reason;
 
 pub use allocation::{
     AddressAllocation, AddressAllocationSpec, Awaited, Holder, InvalidObjectName,
-    address_of_object_name, object_name,
+    address_of_object_name, moment, node_port_of_object_name, object_name,
+    object_name_of_node_port,
 };
 pub use announcements::{
     AnnouncedAddress, AnnouncementState, HostFacts, NodeAnnouncements, NodeAnnouncementsSpec,
@@ -30,4 +32,5 @@ pub use pool::{
     AddressPool, AddressPoolSpec, AddressPoolStatus, Advertisement, FallbackPolicy, FamilyStatus,
     Layer2Advertisement, NodePortPolicy, PreferredNodes, SharingScope,
 };
+pub use provider::Provider;
 pub use reason::Reason;

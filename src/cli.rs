@@ -1,13 +1,19 @@
 //! The command line: what can be said, and which part of Herald does it.
 
 mod crds;
+mod explain;
+mod output;
+mod pools;
+mod reading;
 mod run;
 mod status;
+mod watching;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use self::output::Format;
 use crate::telemetry::LogFormat;
 
 pub use run::main;
@@ -21,7 +27,9 @@ pub use run::main;
     after_help = "Examples:\n  \
         herald lab                          try everything on this machine, without a cluster\n  \
         herald crds | kubectl apply -f -    install the resource definitions\n  \
-        herald status                       every Service, its address, and who announces it\n\n\
+        herald status                       every Service, its address, and who announces it\n  \
+        herald pools                        every pool, and how many addresses are left\n  \
+        herald explain default/web          why a Service has the address it has, or none\n\n\
         The cluster is found as kubectl finds it: KUBECONFIG, ~/.kube/config, or the service account in a pod."
 )]
 pub struct Cli {
@@ -44,10 +52,14 @@ enum Command {
     /// Print the custom resource definitions as YAML.
     Crds,
     /// Show every Service of type LoadBalancer, its address, and the node that announces it.
-    #[command(
-        after_help = "Exit code 0 only when every Service has its addresses and each is announced by one node."
-    )]
+    #[command(after_help = STATUS_HELP)]
     Status(StatusArgs),
+    /// Show every pool: whether it gives out addresses, and how many are left.
+    #[command(after_help = POOLS_HELP)]
+    Pools(PoolsArgs),
+    /// Show step by step why a Service has the address it has, or none, and what would make it work.
+    #[command(after_help = EXPLAIN_HELP)]
+    Explain(ExplainArgs),
 }
 
 /// What both processes take.
@@ -68,6 +80,9 @@ struct ControllerArgs {
     /// Which provider serves Services without a class; `none` leaves them alone.
     #[arg(long, value_enum, default_value_t)]
     default_provider: DefaultProvider,
+    /// Whether Services keep their node ports where neither the Service nor its pool says.
+    #[arg(long, value_enum, default_value_t)]
+    node_ports: NodePorts,
     /// Where to serve /livez, /readyz and /metrics.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9470")]
     http: SocketAddr,
@@ -77,7 +92,15 @@ struct ControllerArgs {
 enum DefaultProvider {
     #[default]
     Layer2,
+    Node,
     None,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum NodePorts {
+    #[default]
+    Keep,
+    Disable,
 }
 
 #[derive(Debug, Args)]
@@ -101,14 +124,67 @@ struct AgentArgs {
 
 #[derive(Debug, Args)]
 struct StatusArgs {
+    /// Only the Services of this namespace. Left out: those of all.
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
     /// How the answer looks.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
+    output: Format,
+    /// Show it again whenever it changes, until Ctrl-C.
+    #[arg(short, long)]
+    watch: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Output {
-    #[default]
-    Table,
-    Json,
+#[derive(Debug, Args)]
+struct PoolsArgs {
+    /// How the answer looks.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+    /// Show it again whenever it changes, until Ctrl-C.
+    #[arg(short, long)]
+    watch: bool,
 }
+
+#[derive(Debug, Args)]
+struct ExplainArgs {
+    /// The Service: NAMESPACE/NAME, or NAME with --namespace.
+    #[arg(value_name = "NAMESPACE/NAME")]
+    service: String,
+    /// The Service's namespace, where its name stands alone [default: default].
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// What the controller runs with: which provider serves Services without a class.
+    #[arg(long, value_enum, default_value_t)]
+    default_provider: DefaultProvider,
+    /// How the answer looks.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+const STATUS_HELP: &str = "Examples:
+  herald status                         every Service of Herald's
+  herald status -n team-a -o wide       those of one namespace, everything there is to say
+  herald status -w                      go on, and show what changes
+  herald status -o json | jq -r '.services[] | select(.well | not) | .name'
+
+All is well when every Service has its addresses and each is announced. With --watch Ctrl-C ends with 0.
+Colours only on a terminal, and none with NO_COLOR set.
+Exit codes: 0 all is well, 1 something is not, 2 it could not be found out.";
+
+const POOLS_HELP: &str = "Examples:
+  herald pools                          capacity, used, reserved and free, by family
+  herald pools -o wide                  also who may use a pool, its quota, and why it is not Ready
+  herald pools -w                       go on, and show what changes
+
+All is well when every pool is Ready and none is Degraded. With --watch Ctrl-C ends with 0.
+Colours only on a terminal, and none with NO_COLOR set.
+Exit codes: 0 all is well, 1 something is not, 2 it could not be found out.";
+
+const EXPLAIN_HELP: &str = "Examples:
+  herald explain default/web            what it asks for, which pools were tried, who announces it
+  herald explain web -n default         the same
+  herald explain default/web -o json    the same for scripts
+
+Decided by the same code as in the controller, from what the cluster says now. Nothing is changed.
+All is well when the Service has its addresses and each is announced.
+Exit codes: 0 all is well, 1 something is not, 2 it could not be found out.";

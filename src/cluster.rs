@@ -2,9 +2,10 @@
 //! objects into the records of [`crate::world`].
 
 mod client;
+mod pins;
 mod project;
 mod watch;
 
 pub use client::{ClusterError, connect, explain};
-pub use project::{Classes, allocation, namespace, node, pool, service, slice};
+pub use project::{Classes, allocation, host, namespace, node, pool, service, slice};
 pub use watch::{Reachability, is_gone, pump};

@@ -1,21 +1,23 @@
 //! The controller: gives Services their addresses and says why when it cannot.
 //!
-//! `steward` decides, pure: records in, [`plan::Plan`]s out. `execute` carries a plan out against the API server,
-//! one step after the other, and stops when this process no longer leads. `run` owns the tasks.
+//! `steward` decides, pure: records in, [`plan::Plan`]s out. `errand` is a plan on its way, pure as well: call by call,
+//! reply by reply. `execute` makes the calls, and stops when this process no longer leads. `run` owns the tasks.
 //!
 //! ```text
-//!   watches ──Change──▶ Steward ──Plan──▶ execute: lock addresses ▶ status ▶ Event ▶ unlock addresses
-//!                          ▲                                │
-//!                          └────────────Outcome─────────────┘
+//!   watches ──Input──▶ Steward ──Plan──▶ Errand ──Call──▶ execute ──▶ API server
+//!                         ▲                │  ▲                           │
+//!                         └────Outcome─────┘  └───────────Reply───────────┘
 //! ```
 //!
 //! The `AddressAllocation` is the lock: no status names an address whose lock is not held, and a lock is given back
 //! only after the status no longer names its address. A controller that dies between two steps leaves a lock that
 //! its successor reads before it gives out anything.
 
+mod errand;
 mod events;
 mod execute;
 mod metrics;
+pub mod node_ports;
 mod peer_key;
 mod plan;
 mod pool_status;
@@ -24,7 +26,12 @@ mod request;
 mod run;
 mod status;
 mod steward;
+mod waiting;
 
-pub use plan::{Lock, Notice, Plan, StatusWrite, Unlock};
+pub use errand::{Call, Errand, Found, Left, Reply, Stale};
+pub use plan::{
+    ConditionWrite, Ingress, Letting, Lock, Notice, Plan, StatusWrite, Unlock, Version,
+};
+pub use request::Asked;
 pub use run::{Options, run};
-pub use steward::{Input, Outcome, Steward};
+pub use steward::{Explained, Input, Outcome, Ownership, Steward};

@@ -9,16 +9,25 @@
 
 mod allocation;
 mod endpoints;
+mod host;
 mod namespace;
 mod node;
+mod pairs;
 mod pool;
+#[cfg(test)]
+pub(crate) mod samples;
 mod service;
 mod table;
 
-pub use allocation::AllocationRecord;
+pub use allocation::{AllocationRecord, LockKey};
 pub use endpoints::SliceRecord;
+pub use host::HostRecord;
 pub use namespace::NamespaceRecord;
 pub use node::NodeRecord;
+pub use pairs::Pairs;
 pub use pool::{Layer2Rule, PoolRecord, PoolUnfit};
-pub use service::{ConditionRecord, IngressRecord, ServiceRecord, TrafficPolicy};
+pub use service::{
+    ConditionRecord, IngressRecord, IpMode, Pin, Pinned, PinnedBy, PortRecord, ServiceRecord,
+    TrafficPolicy,
+};
 pub use table::{Change, Keyed, Table};

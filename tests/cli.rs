@@ -8,7 +8,13 @@
     reason = "a test that cannot go on shall fail"
 )]
 
+#[path = "cli/explain.rs"]
+mod explain;
+#[path = "cli/lists.rs"]
+mod lists;
 mod support;
+#[path = "cli/watch.rs"]
+mod watch;
 
 use std::{
     process::{Output, Stdio},
@@ -69,11 +75,16 @@ async fn until(mut command: Command, words: &str) -> (Child, String) {
 async fn without_a_cluster_it_says_how_to_give_one() {
     for arguments in [
         &["status"][..],
+        &["status", "--watch"],
+        &["pools"],
+        &["explain", "default/web"],
         &["controller"],
         &["agent", "--node-name", "n"],
     ] {
         let (output, errors) = output(herald(arguments)).await;
         assert!(!output.status.success());
+        let is_question = matches!(arguments, ["status" | "pools" | "explain", ..]);
+        assert_eq!(output.status.code() == Some(2), is_question, "{errors}");
         assert!(
             errors.contains("no cluster found: set KUBECONFIG"),
             "{errors}"
@@ -139,6 +150,11 @@ async fn an_api_server_that_hangs_ends_a_question_with_words() {
     status.env("KUBECONFIG", &kubeconfig);
     let (done, errors) = output(status).await;
     assert!(!done.status.success());
+    assert_eq!(
+        done.status.code(),
+        Some(2),
+        "not the answer that something is amiss"
+    );
     assert!(errors.contains("did not answer"), "{errors}");
 }
 

@@ -236,16 +236,10 @@ async fn pools_that_cannot_be_used_say_why() {
             "good",
         ),
         (
-            "quota",
-            json!({ "addresses": ["10.3.0.1"], "quotaPerNamespace": 1 }),
+            "mute",
+            json!({ "addresses": ["10.4.0.1"], "advertise": [{}] }),
             "NotSupported",
-            "quotaPerNamespace",
-        ),
-        (
-            "kept",
-            json!({ "addresses": ["10.4.0.1"], "retention": "10m" }),
-            "NotSupported",
-            "retention",
+            "layer2",
         ),
     ] {
         cluster.pool(name, spec);

@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use herald::api::{self, AddressPool};
 use k8s_openapi::api::{
+    admissionregistration::v1alpha1::{MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding},
     apps::v1::{DaemonSet, Deployment},
     core::v1::{ConfigMap, Namespace, Pod, Service, ServiceAccount},
     rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
@@ -17,6 +18,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 const CRDS: &str = "deploy/crds/herald.yaml";
+/// For those who want it: applied by hand.
+const OPTIONAL: &str = "deploy/node-ports-policy.yaml";
 
 /// One YAML document, and where it stands.
 struct Manifest {
@@ -86,6 +89,16 @@ fn fits<T: DeserializeOwned + Serialize>(manifest: &Manifest) -> Result<()> {
     }
 }
 
+/// The same manifest under the version that the oldest wire types know; its fields are those of v1.
+fn early(mut manifest: Manifest) -> Manifest {
+    if let Some(version) = manifest.object.get_mut("apiVersion")
+        && *version == "admissionregistration.k8s.io/v1"
+    {
+        *version = json!("admissionregistration.k8s.io/v1alpha1");
+    }
+    manifest
+}
+
 /// The path of the first field of `written` that `read` has not.
 fn lost(written: &Value, read: &Value, path: String) -> Option<String> {
     match (written, read) {
@@ -121,6 +134,10 @@ fn every_field_of_every_manifest_is_known() -> Result<()> {
             "ConfigMap" => fits::<ConfigMap>(&manifest)?,
             "DaemonSet" => fits::<DaemonSet>(&manifest)?,
             "Deployment" => fits::<Deployment>(&manifest)?,
+            "MutatingAdmissionPolicy" => fits::<MutatingAdmissionPolicy>(&early(manifest))?,
+            "MutatingAdmissionPolicyBinding" => {
+                fits::<MutatingAdmissionPolicyBinding>(&early(manifest))?;
+            }
             "Namespace" => fits::<Namespace>(&manifest)?,
             "Pod" => fits::<Pod>(&manifest)?,
             "Role" => fits::<Role>(&manifest)?,
@@ -145,13 +162,14 @@ fn the_definitions_are_those_of_the_code() -> Result<()> {
 }
 
 #[test]
-fn kustomize_applies_every_file() -> Result<()> {
+fn kustomize_applies_every_file_but_the_optional() -> Result<()> {
     let mut wanted: Vec<_> = manifests("deploy")?
         .into_iter()
         .map(|manifest| manifest.file)
         .collect();
     wanted.push(CRDS.to_owned());
-    wanted.retain(|file| file != "deploy/kustomization.yaml");
+    ensure!(wanted.iter().any(|file| file == OPTIONAL), "no {OPTIONAL}");
+    wanted.retain(|file| file != "deploy/kustomization.yaml" && file != OPTIONAL);
     wanted.sort();
     wanted.dedup();
     let kustomization = deployed("Kustomization")?;
@@ -165,6 +183,31 @@ fn kustomize_applies_every_file() -> Result<()> {
         .collect();
     listed.sort();
     assert_eq!(listed, wanted);
+    Ok(())
+}
+
+/// The variant in comments must be as sound as the manifest itself.
+#[test]
+fn the_policy_for_namespaces_is_sound_too() -> Result<()> {
+    let text = fs::read_to_string(root().join(OPTIONAL))?;
+    let (_, variant) = text.split_once("\n#---\n").context("no variant")?;
+    let lines: Option<Vec<_>> = variant.lines().map(|line| line.strip_prefix('#')).collect();
+    let text = lines.context("a line without its mark")?.join("\n");
+    let objects: Vec<Value> =
+        serde_saphyr::from_multiple(&text).map_err(|error| anyhow!("{error}"))?;
+    assert_eq!(objects.len(), 2);
+    for object in objects {
+        let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+        let manifest = early(Manifest {
+            file: OPTIONAL.to_owned(),
+            kind,
+            object,
+        });
+        match manifest.kind.as_str() {
+            "MutatingAdmissionPolicy" => fits::<MutatingAdmissionPolicy>(&manifest)?,
+            _ => fits::<MutatingAdmissionPolicyBinding>(&manifest)?,
+        }
+    }
     Ok(())
 }
 

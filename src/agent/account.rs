@@ -7,7 +7,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::{mind::Mind, report::Account};
 use crate::{
-    api::{AnnouncedAddress, AnnouncementState, NodeAnnouncementsStatus},
+    api::{AnnouncedAddress, AnnouncementState, HostFacts, NodeAnnouncementsStatus},
     placement::State,
 };
 
@@ -19,8 +19,14 @@ const CONFLICT_FADES: Duration = Duration::from_secs(60);
 /// Since when each place has been in its state, as wall-clock time that does not change from report to report.
 pub(super) type Since = BTreeMap<(Place, AnnouncementState), String>;
 
-/// The account now. `since` remembers from one to the next.
-pub(super) fn account(mind: &Mind, now: Time, clock: Timestamp, since: &mut Since) -> Account {
+/// The account now. `since` remembers from one to the next; `host` is what is known of the host.
+pub(super) fn account(
+    mind: &Mind,
+    host: Option<HostFacts>,
+    now: Time,
+    clock: Timestamp,
+    since: &mut Since,
+) -> Account {
     let mut addresses = Vec::new();
     let mut announcing = 0_u32;
     let mut kept = Since::new();
@@ -55,7 +61,7 @@ pub(super) fn account(mind: &Mind, now: Time, clock: Timestamp, since: &mut Sinc
             abnormal: u32::try_from(abnormal).unwrap_or(u32::MAX),
             peers: u32::try_from(mind.peers()).unwrap_or(u32::MAX),
             addresses,
-            host: None,
+            host,
         },
     }
 }

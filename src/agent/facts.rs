@@ -6,19 +6,21 @@ use std::{
     sync::Arc,
 };
 
-use herald_spi::{IfIndex, Links, NodeName, PoolName, ServiceKey, Time};
+use herald_spi::{IfIndex, Links, NodeName, ServiceKey, Time};
 use ipnet::IpNet;
 
 use crate::{
-    api::Reason,
+    api::{self, Reason},
     cluster::Classes,
+    ipam::Selector,
     membership::View,
     placement::{
-        AddressFacts, NodeFacts, Nodes, Peer, PeerLink, Policy, Rule, Segment, ServiceFacts,
+        AddressFacts, NodeFacts, Nodes, Peer, PeerLink, Policy, Preference, Rule, Segment,
+        ServiceFacts,
     },
     world::{
-        AllocationRecord, Layer2Rule, NodeRecord, PoolRecord, ServiceRecord, SliceRecord, Table,
-        TrafficPolicy,
+        AllocationRecord, Layer2Rule, LockKey, NodeRecord, PoolRecord, ServiceRecord, SliceRecord,
+        Table, TrafficPolicy,
     },
 };
 
@@ -31,11 +33,15 @@ pub(super) struct Watched {
     pub(super) nodes: Table<NodeRecord>,
     pub(super) slices: Table<SliceRecord>,
     /// How each address was announced when its pool or its lock last told: the objects may go, the address stays.
-    remembered: BTreeMap<IpAddr, (Vec<Layer2Rule>, bool)>,
+    remembered: BTreeMap<IpAddr, (Arc<[Layer2Rule]>, bool)>,
 }
 
-/// The pool that tells, its rules, and whether excluded nodes announce too.
-type Advertised<'a> = (Option<&'a PoolName>, &'a [Layer2Rule], bool);
+/// The rules, and whether excluded nodes announce too.
+type Advertised<'a> = (&'a [Layer2Rule], bool);
+
+/// Rules by what was written, so that selectors are applied, and candidates found, once for all addresses that are
+/// announced alike: those of a pool, and those whose pool is gone too.
+type Prepared<'a> = BTreeMap<&'a [Layer2Rule], (Arc<[Layer2Rule]>, Arc<[Rule]>)>;
 
 impl Watched {
     /// Whether every list has been read at least once.
@@ -66,7 +72,7 @@ impl Watched {
     pub(super) fn address_facts(&mut self) -> BTreeMap<IpAddr, AddressFacts> {
         let remembered = std::mem::take(&mut self.remembered);
         let endpoints = self.endpoints();
-        let mut prepared = BTreeMap::new();
+        let mut prepared = Prepared::new();
         let mut told = BTreeMap::new();
         let mut facts: BTreeMap<IpAddr, AddressFacts> = BTreeMap::new();
         for (key, service) in self.services.iter() {
@@ -74,24 +80,19 @@ impl Watched {
                 .status_addresses()
                 .filter(|address| self.is_ours(service, *address))
             {
-                let Some((pool, rules, ignore_exclude_label)) =
+                let Some((written, ignore_exclude_label)) =
                     self.advertised(address).or_else(|| {
                         remembered
                             .get(&address)
-                            .map(|(rules, ignore)| (None, rules.as_slice(), *ignore))
+                            .map(|(rules, ignore)| (&**rules, *ignore))
                     })
                 else {
                     continue;
                 };
-                told.insert(address, (rules.to_vec(), ignore_exclude_label));
-                let rules = match pool {
-                    Some(pool) => Arc::clone(
-                        prepared
-                            .entry(pool.clone())
-                            .or_insert_with(|| self.rules(rules)),
-                    ),
-                    None => self.rules(rules),
-                };
+                let (written, rules) = prepared
+                    .entry(written)
+                    .or_insert_with(|| (written.into(), self.rules(written)));
+                told.insert(address, (Arc::clone(written), ignore_exclude_label));
                 let service = ServiceFacts {
                     key: key.clone(),
                     created: service.created,
@@ -100,7 +101,7 @@ impl Watched {
                 facts
                     .entry(address)
                     .or_insert_with(|| AddressFacts {
-                        rules,
+                        rules: Arc::clone(rules),
                         ignore_exclude_label,
                         services: Vec::new(),
                         fresh: false,
@@ -126,7 +127,7 @@ impl Watched {
 
     /// How an address is announced: by its pool as it is now, else as its lock remembers.
     fn advertised(&self, address: IpAddr) -> Option<Advertised<'_>> {
-        let lock = self.locks.get(&address);
+        let lock = self.locks.get(&LockKey::Address(address));
         let contains = |pool: &PoolRecord| {
             pool.pool
                 .as_ref()
@@ -141,8 +142,8 @@ impl Watched {
                     .find(|pool| contains(pool))
             });
         match (pool, lock) {
-            (Some(pool), _) => Some((Some(&pool.name), &pool.rules, pool.ignore_exclude_label)),
-            (None, Some(lock)) => Some((None, &lock.rules, lock.ignore_exclude_label)),
+            (Some(pool), _) => Some((&pool.rules, pool.ignore_exclude_label)),
+            (None, Some(lock)) => Some((&lock.rules, lock.ignore_exclude_label)),
             (None, None) => None,
         }
     }
@@ -151,10 +152,14 @@ impl Watched {
     /// controller looks after carries that condition too, with the one reason that says so.
     fn is_ours(&self, service: &ServiceRecord, address: IpAddr) -> bool {
         let locked = || {
-            let lock = self.locks.get(&address);
-            lock.is_some_and(|lock| lock.holders.iter().any(|holder| holder.uid == service.uid))
+            let lock = self.locks.get(&LockKey::Address(address));
+            lock.is_some_and(|lock| lock.is_held_by(&service.uid))
         };
+        let of_nodes = |reason: &str| reason == Reason::FELL_BACK_TO_NODES.as_str();
         match (&service.class, &service.allocated) {
+            // Addresses of nodes are answered for by the nodes themselves.
+            (Some(class), _) if class == api::CLASS_NODE => false,
+            (_, Some(condition)) if of_nodes(&condition.reason) => false,
             (Some(_), _) => Classes::OwnOnly.include(service.class.as_deref()),
             (None, Some(condition)) => condition.reason != Reason::FOREIGN_CONTROLLER.as_str(),
             (None, None) => locked(),
@@ -166,18 +171,34 @@ impl Watched {
             interfaces: rule.interfaces.clone(),
             nodes: match &rule.nodes {
                 None => Nodes::Every,
-                Some(selector) => {
-                    let picked = self
-                        .nodes
-                        .iter()
-                        .filter(|(_, node)| selector.matches(&node.labels));
-                    Nodes::Only(Arc::new(picked.map(|(name, _)| name.clone()).collect()))
-                }
+                Some(selector) => self.selected_nodes(selector),
             },
-            services: None,
-            preferred: Vec::new(),
+            services: rule
+                .services
+                .as_ref()
+                .map(|selector| self.selected_services(selector)),
+            preferred: rule
+                .preferred
+                .iter()
+                .map(|(weight, selector)| Preference {
+                    weight: u32::from(*weight),
+                    nodes: self.selected_nodes(selector),
+                })
+                .collect(),
         });
         rules.collect()
+    }
+
+    fn selected_nodes(&self, selector: &Selector) -> Nodes {
+        let nodes = self.nodes.iter();
+        let picked = nodes.filter(|(_, node)| selector.matches(&node.labels));
+        Nodes::Only(Arc::new(picked.map(|(name, _)| name.clone()).collect()))
+    }
+
+    fn selected_services(&self, selector: &Selector) -> BTreeSet<ServiceKey> {
+        let services = self.services.iter();
+        let picked = services.filter(|(_, service)| selector.matches(&service.labels.to_map()));
+        picked.map(|(key, _)| key.clone()).collect()
     }
 }
 
@@ -234,3 +255,6 @@ fn policy(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

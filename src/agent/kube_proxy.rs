@@ -1,4 +1,4 @@
-//! Has this node's kube-proxy made the rules for a new address?
+//! What this node's kube-proxy tells: its mode, and whether it has made the rules for a new address.
 //!
 //! A connection that arrives before its rules is lost: conntrack remembers it without them. So the very first
 //! announcement of an address waits, and clients wait in ARP meanwhile. What kube-proxy tells is how many syncs it
@@ -22,7 +22,13 @@ use tokio::{net::TcpStream, time};
 use crate::ipam::Family;
 
 /// Where kube-proxy tells, on every node.
-pub(super) const METRICS: &str = "127.0.0.1:10249";
+pub(super) const ADDRESS: &str = "127.0.0.1:10249";
+/// Where it tells its metrics.
+pub(super) const METRICS: &str = "/metrics";
+/// Where it tells its mode.
+pub(super) const MODE: &str = "/proxyMode";
+/// As much as the report may hold.
+const LONGEST_MODE: usize = 32;
 /// The wait when kube-proxy tells nothing.
 const BLIND_WAIT: Duration = Duration::from_secs(1);
 /// A kube-proxy that had heard of the address before its sighting here begins no new sync; it has none pending
@@ -115,33 +121,45 @@ pub(super) fn parse(text: &str, family: Family) -> Option<Syncs> {
     found.then_some(syncs)
 }
 
+/// Reads kube-proxy's mode: one word such as `nftables`. What is no such word was told by something else.
+pub(super) fn mode(text: &str) -> Option<&str> {
+    let word = text.trim();
+    let is_word = !word.is_empty()
+        && word.len() <= LONGEST_MODE
+        && word.bytes().all(|b| b.is_ascii_alphanumeric());
+    is_word.then_some(word)
+}
+
 /// Asks kube-proxy; `None` when it does not tell.
-pub(super) async fn ask(address: &str) -> Option<String> {
-    let bytes = time::timeout(POLL_TIMEOUT, fetch(address))
+pub(super) async fn ask(address: &str, path: &str) -> Option<String> {
+    let bytes = time::timeout(POLL_TIMEOUT, fetch(address, path))
         .await
         .ok()?
         .ok()?;
     String::from_utf8(bytes.into()).ok()
 }
 
-async fn fetch(address: &str) -> anyhow::Result<Bytes> {
+async fn fetch(address: &str, path: &str) -> anyhow::Result<Bytes> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get("/metrics")
+    let request = Request::get(path)
         .header("host", address)
         .body(Empty::<Bytes>::new())?;
     let read = async {
         let response = sender.send_request(request).await?;
+        anyhow::ensure!(response.status().is_success(), "{}", response.status());
         let body = Limited::new(response.into_body(), MOST_BYTES)
             .collect()
             .await;
         Ok::<_, anyhow::Error>(body.map_err(|e| anyhow::anyhow!(e))?.to_bytes())
     };
+    let mut read = std::pin::pin!(read);
     tokio::select! {
-        bytes = read => bytes,
+        bytes = &mut read => bytes,
         ended = connection => {
+            // All has come over it that ever will, which may be the whole answer.
             ended?;
-            anyhow::bail!("the connection ended early")
+            read.await
         }
     }
 }
@@ -179,6 +197,16 @@ mod tests {
         );
         assert_eq!(parse(text, Family::V6), None);
         assert_eq!(parse("up 1\n", Family::V4), None);
+    }
+
+    #[test]
+    fn a_mode_is_one_word() {
+        assert_eq!(mode("nftables"), Some("nftables"));
+        assert_eq!(mode("ipvs\n"), Some("ipvs"));
+        let long = "a".repeat(33);
+        for other in ["", "\n", "404 page not found", "<html>", &long] {
+            assert_eq!(mode(other), None, "{other:?}");
+        }
     }
 
     #[test]

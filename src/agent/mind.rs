@@ -20,10 +20,6 @@ use crate::{
 };
 
 /// What a watch says.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made, handed on and taken apart at once"
-)]
 #[derive(Debug)]
 pub(super) enum Watch {
     Services(Change<ServiceRecord>),

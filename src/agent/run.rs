@@ -24,6 +24,7 @@ use tracing::{error, info};
 
 use super::{
     account::{Since, account},
+    host,
     keys::Source,
     kube_proxy,
     metrics::Metrics,
@@ -31,7 +32,7 @@ use super::{
     report::{self, Account},
 };
 use crate::{
-    api::{AddressAllocation, AddressPool},
+    api::{AddressAllocation, AddressPool, HostFacts},
     cluster::{self, Reachability, pump},
     membership::{self, Incarnation, Peers, Setup, View},
     telemetry::{self, Health},
@@ -124,6 +125,9 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         accounts,
     ));
 
+    let (host_sender, host) = watch::channel(None);
+    tasks.spawn(host::keep(host_sender));
+
     let view = peers.view();
     let mind = Mind::new(options.node, view.borrow().clone());
     let turning = Turning {
@@ -133,6 +137,7 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         view,
         watches,
         reports,
+        host,
         account: account_sender,
         metrics,
         health,
@@ -209,6 +214,7 @@ struct Turning {
     view: watch::Receiver<Arc<View>>,
     watches: mpsc::Receiver<Watch>,
     reports: mpsc::Receiver<Report>,
+    host: watch::Receiver<Option<HostFacts>>,
     account: watch::Sender<Account>,
     metrics: Metrics,
     health: Health,
@@ -240,8 +246,12 @@ impl Turning {
                     changed.context("the heartbeats ended")?;
                     self.look_at_peers();
                 }
+                changed = self.host.changed() => {
+                    changed.context("looking at the host ended")?;
+                    self.dirty = true;
+                }
                 () = time::sleep_until(next_question), if self.mind.waits_for_kube_proxy() => {
-                    let metrics = kube_proxy::ask(kube_proxy::METRICS).await;
+                    let metrics = kube_proxy::ask(kube_proxy::ADDRESS, kube_proxy::METRICS).await;
                     let now = self.now();
                     self.dirty |= self.mind.kube_proxy(now, metrics.as_deref());
                     next_question = Instant::now() + ASK_KUBE_PROXY;
@@ -332,7 +342,8 @@ impl Turning {
         if self.origin.elapsed() < FIRST_REPORT {
             return;
         }
-        let account = account(&self.mind, now, clock, &mut self.since);
+        let host = self.host.borrow_and_update().clone();
+        let account = account(&self.mind, host, now, clock, &mut self.since);
         self.metrics.survey(&account);
         self.account.send_if_modified(|known| {
             let changed = *known != account;

@@ -7,6 +7,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use herald_spi::Port;
+use k8s_openapi::jiff::Timestamp;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +70,11 @@ pub struct AddressAllocationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40))]
     pub reserved_until: Option<String>,
+    /// Counts the times that a status was about to name the address anew, so that a deletion which was decided before
+    /// that is refused.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(range(min = 0))]
+    pub publications: i64,
     /// How the pool announces it, remembered for the time after the pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
@@ -75,6 +82,11 @@ pub struct AddressAllocationSpec {
     /// Whether nodes excluded from load balancers announce it too, remembered likewise.
     #[serde(default)]
     pub ignore_exclude_label: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// A Service that holds an address.
@@ -113,7 +125,7 @@ pub struct Awaited {
 
 /// The name is none that [`object_name`] makes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not the name of an AddressAllocation")]
+#[error("{0:?} is not the name of an AddressAllocation of an address")]
 pub struct InvalidObjectName(String);
 
 /// The one object name for an address. IPv4 as it is; IPv6 as eight groups without leading zeros, with `-` for the
@@ -143,6 +155,32 @@ pub fn address_of_object_name(name: &str) -> Result<IpAddr, InvalidObjectName> {
         .ok_or_else(|| InvalidObjectName(name.to_owned()))
 }
 
+/// The one object name for a port on the addresses of all nodes: `nodes-tcp-80`.
+#[must_use]
+pub fn object_name_of_node_port(port: Port) -> String {
+    format!(
+        "nodes-{}-{}",
+        port.protocol.as_str().to_lowercase(),
+        port.number
+    )
+}
+
+/// The port that an object name stands for; `None` if [`object_name_of_node_port`] makes no such name.
+#[must_use]
+pub fn node_port_of_object_name(name: &str) -> Option<Port> {
+    let (protocol, number) = name.strip_prefix("nodes-")?.split_once('-')?;
+    let port = Port::new(protocol.to_uppercase().parse().ok()?, number.parse().ok()?);
+    (object_name_of_node_port(port) == name).then_some(port)
+}
+
+/// A moment as objects tell it: RFC 3339, in UTC.
+#[must_use]
+pub fn moment(unix_seconds: i64) -> String {
+    Timestamp::from_second(unix_seconds)
+        .unwrap_or(Timestamp::MAX)
+        .to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +199,22 @@ mod tests {
         }
         for ill in ["fd77--200", "lan", "192.168.077.200", "0fd7-0-0-0-0-0-0-1"] {
             assert!(address_of_object_name(ill).is_err(), "{ill}");
+        }
+    }
+
+    #[test]
+    fn node_ports_have_names_of_their_own() {
+        let port: Port = "UDP/53".parse().unwrap();
+        assert_eq!(object_name_of_node_port(port), "nodes-udp-53");
+        assert_eq!(node_port_of_object_name("nodes-udp-53"), Some(port));
+        for ill in [
+            "nodes-udp-053",
+            "nodes-UDP-53",
+            "nodes-icmp-1",
+            "nodes-tcp-",
+            "10.0.0.1",
+        ] {
+            assert_eq!(node_port_of_object_name(ill), None, "{ill}");
         }
     }
 }

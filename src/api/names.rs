@@ -64,6 +64,9 @@ pub const LABEL_EXCLUDE_NODE: &str = "node.kubernetes.io/exclude-from-external-l
 /// Nodes with this taint have been declared dead by an operator (a Kubernetes taint).
 pub const TAINT_OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
 
+/// Nodes with this taint are about to be deleted (the cluster autoscaler's taint).
+pub const TAINT_SCALE_DOWN: &str = "ToBeDeletedByClusterAutoscaler";
+
 /// Finalizers that prove that another load balancer controller looks after a Service.
 pub const FOREIGN_FINALIZERS: [&str; 2] = [
     "service.kubernetes.io/load-balancer-cleanup",

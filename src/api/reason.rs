@@ -17,16 +17,30 @@ macro_rules! reasons {
 reasons! {
     /// The Service has what it asked for.
     ALLOCATED = "Allocated",
+    /// No address of a pool was to be had, and the Service has addresses of nodes instead.
+    FELL_BACK_TO_NODES = "FellBackToNodes",
     /// The request contradicts itself, is ill-formed, or asks for what this version does not do.
     INVALID_REQUEST = "InvalidRequest",
     /// Another controller looks after the Service.
     FOREIGN_CONTROLLER = "ForeignController",
+    /// The Service has no node ports, as was asked for.
+    DISABLED = "Disabled",
+    /// The Service has node ports, as was asked for.
+    ENABLED = "Enabled",
+    /// Somebody's manifest says otherwise about the node ports; Herald does not fight it.
+    NODE_PORTS_PINNED = "NodePortsPinned",
+    /// The Service's traffic comes in through its node ports.
+    NODE_PORTS_NEEDED = "NodePortsNeeded",
+    /// Somebody switches the node ports on again and again; Herald rests.
+    NODE_PORTS_CONTESTED = "NodePortsContested",
     /// The pool gives out addresses.
     READY = "Ready",
     /// The pool sets a field that this version does not obey.
     NOT_SUPPORTED = "NotSupported",
     /// Addresses that are in use lie outside the pool after an edit.
     IN_USE_OUTSIDE_RANGE = "InUseOutsideRange",
+    /// Services have addresses that the pool would not give them any more.
+    HELD_BY_DISALLOWED = "HeldByDisallowed",
     /// Every address in use lies inside the pool.
     AS_EXPECTED = "AsExpected",
 }

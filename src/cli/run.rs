@@ -7,8 +7,11 @@ use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{AgentArgs, Cli, Command, ControllerArgs, DefaultProvider, ProcessArgs, crds, status};
-use crate::{agent, cluster, controller, telemetry};
+use super::{
+    AgentArgs, Cli, Command, ControllerArgs, DefaultProvider, NodePorts, ProcessArgs, crds,
+    explain, pools, status,
+};
+use crate::{agent, api::NodePortPolicy, cluster, controller, telemetry};
 
 /// Runs what the command line says. Errors go to standard error, with what to do about them.
 #[must_use]
@@ -23,7 +26,9 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "lab")]
         Command::LabRole(role) => crate::lab::run_role(role),
         Command::Crds => crds::print(),
-        Command::Status(args) => on_runtime(status::show(args.output == super::Output::Json)),
+        Command::Status(args) => return answer(status::show(args)),
+        Command::Pools(args) => return answer(pools::show(args)),
+        Command::Explain(args) => return answer(explain::show(args)),
     };
     result.unwrap_or_else(|error| {
         eprintln!("herald: {error:#}");
@@ -31,14 +36,24 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// Runs a command that answers a question: success when all is well, failure when something is not, and 2, as for a
+/// wrong command line, when the answer could not be found.
+fn answer(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
+    on_runtime(work).unwrap_or_else(|error| {
+        eprintln!("herald: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
 fn run_controller(args: ControllerArgs) -> anyhow::Result<ExitCode> {
     start(&args.process);
-    on_runtime(async move {
+    on_one_thread(async move {
         let options = controller::Options {
             namespace: args.process.namespace,
-            classes: match args.default_provider {
-                DefaultProvider::Layer2 => cluster::Classes::Default,
-                DefaultProvider::None => cluster::Classes::OwnOnly,
+            classes: args.default_provider.classes(),
+            node_ports: match args.node_ports {
+                NodePorts::Keep => NodePortPolicy::Keep,
+                NodePorts::Disable => NodePortPolicy::Disable,
             },
             http: args.http,
             identity: identity(),
@@ -65,13 +80,48 @@ fn run_agent(args: AgentArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
+impl DefaultProvider {
+    /// Which Services without a class are Herald's.
+    pub(super) const fn classes(self) -> cluster::Classes {
+        match self {
+            Self::Layer2 => cluster::Classes::Default,
+            Self::Node => cluster::Classes::OnNodes,
+            Self::None => cluster::Classes::OwnOnly,
+        }
+    }
+
+    /// As it is written on the command line.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Layer2 => "layer2",
+            Self::Node => "node",
+            Self::None => "none",
+        }
+    }
+}
+
 fn start(process: &ProcessArgs) {
     telemetry::start_logging(process.log_format);
 }
 
 fn on_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    run_on(
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2),
+        work,
+    )
+}
+
+/// One thread is as fast where the API server is what one waits for, and needs a third less memory: the allocator keeps
+/// an arena for each thread.
+fn on_one_thread(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    run_on(&mut tokio::runtime::Builder::new_current_thread(), work)
+}
+
+fn run_on(
+    builder: &mut tokio::runtime::Builder,
+    work: impl Future<Output = anyhow::Result<ExitCode>>,
+) -> anyhow::Result<ExitCode> {
+    let runtime = builder
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;

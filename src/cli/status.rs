@@ -1,219 +1,212 @@
 //! `herald status`: every Service of Herald's, its addresses, and who announces them.
+//!
+//! ```text
+//!   Service ──────────▶ Balancer ─┐
+//!                                 ├─ survey ──▶ Status ──▶ table, json, yaml
+//!   NodeAnnouncements ─▶ Report ──┘
+//! ```
 
-use std::{
-    collections::BTreeMap,
-    io::{IsTerminal as _, Write as _},
-    process::ExitCode,
-    time::Duration,
-};
+mod records;
+mod survey;
 
-use anyhow::anyhow;
-use comfy_table::{Table, presets};
-use herald_spi::ServiceKey;
+use std::process::ExitCode;
+
 use k8s_openapi::api::core::v1::Service;
-use kube::{Api, Client, ResourceExt as _, api::ListParams};
-use serde::Serialize;
-use tokio::time;
+use kube::{Api, Client, api::ListParams, runtime::watcher};
 
+pub(super) use records::{Balancer, Report, ports};
+pub(super) use survey::survey;
+use survey::{Line, Status};
+
+use super::{
+    StatusArgs,
+    output::{self, Answer, Cell, Look, Table, Tone, listed, plain},
+    reading::Reader,
+    watching::{self, Picture},
+};
 use crate::{
-    api::{AnnouncementState, NodeAnnouncements},
-    cluster::{self, Classes, explain},
-    world::ServiceRecord,
+    api::NodeAnnouncements,
+    cluster::{Reachability, pump},
+    world::{Change, Table as Records},
 };
 
-/// How long the whole question may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The Services that can be Herald's.
+pub(super) const BALANCERS: &str = "spec.type=LoadBalancer";
 
-#[derive(Debug, Serialize)]
-struct Line {
-    namespace: String,
-    name: String,
-    address: Option<String>,
-    pool: Option<String>,
-    nodes: Vec<String>,
-    since: Option<String>,
-    state: String,
-    message: String,
-    #[serde(skip)]
-    well: bool,
+/// What the watches say.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made, handed on and taken apart at once"
+)]
+enum Input {
+    Balancers(Change<Balancer>),
+    Reports(Change<Report>),
 }
 
-#[derive(Debug, Serialize)]
-struct Status {
-    well: bool,
-    services: Vec<Line>,
+#[derive(Default)]
+struct Watched {
+    balancers: Records<Balancer>,
+    reports: Records<Report>,
 }
 
-/// What a node says of one address.
-struct Said {
-    node: String,
-    state: AnnouncementState,
-    since: String,
-    detail: Option<String>,
-}
-
-pub(super) async fn show(json: bool) -> anyhow::Result<ExitCode> {
-    let client = cluster::connect().await?;
-    let (services, nodes) = time::timeout(PATIENCE, read(&client)).await.map_err(|_| {
-        anyhow!("the API server did not answer within {PATIENCE:?}: check that it is reachable, then try again")
-    })??;
-    let status = survey(&services, &nodes);
-    let mut out = std::io::stdout().lock();
-    if json {
-        serde_json::to_writer_pretty(&mut out, &status)?;
-        writeln!(out)?;
-    } else if status.services.is_empty() {
-        writeln!(
-            out,
-            "No Service of type LoadBalancer is Herald's. To make one: kubectl apply -f examples/service.yaml"
-        )?;
-    } else {
-        writeln!(out, "{}", table(&status))?;
+pub(super) async fn show(args: StatusArgs) -> anyhow::Result<ExitCode> {
+    let reader = Reader::connect().await?;
+    let services = services(reader.client(), args.namespace.as_deref());
+    let nodes: Api<NodeAnnouncements> = Api::all(reader.client());
+    if args.watch {
+        tokio::try_join!(reader.probe(&services), reader.probe(&nodes))?;
+        return follow(args.output, services, nodes).await;
     }
-    Ok(if status.well {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    let balancers = ListParams::default().fields(BALANCERS);
+    let (services, nodes) = reader
+        .patiently(async {
+            tokio::try_join!(
+                reader.list(&services, balancers),
+                reader.list(&nodes, ListParams::default()),
+            )
+        })
+        .await?;
+    let balancers: Vec<_> = services.iter().filter_map(Balancer::of_herald).collect();
+    let reports: Vec<_> = nodes.iter().filter_map(Report::of).collect();
+    output::print(&survey(&balancers, &reports), args.output)
+}
+
+/// Services of one namespace, or of all.
+fn services(client: Client, namespace: Option<&str>) -> Api<Service> {
+    match namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    }
+}
+
+async fn follow(
+    format: output::Format,
+    services: Api<Service>,
+    nodes: Api<NodeAnnouncements>,
+) -> anyhow::Result<ExitCode> {
+    let reachability = Reachability::default();
+    watching::follow(Watched::default(), format, |watches, sender| {
+        let config = watcher::Config::default();
+        watches.spawn(pump(
+            services,
+            config.clone().fields(BALANCERS),
+            // All of them, for a change of class must take the line away.
+            Balancer::of,
+            Input::Balancers,
+            sender.clone(),
+            reachability.clone(),
+        ));
+        watches.spawn(pump(
+            nodes,
+            config,
+            Report::of,
+            Input::Reports,
+            sender,
+            reachability,
+        ));
     })
+    .await
 }
 
-async fn read(client: &Client) -> anyhow::Result<(Vec<ServiceRecord>, Vec<NodeAnnouncements>)> {
-    let services: Api<Service> = Api::all(client.clone());
-    let only_balancers = ListParams::default().fields("spec.type=LoadBalancer");
-    let services = services
-        .list(&only_balancers)
-        .await
-        .map_err(|e| anyhow!(explain(&e)))?;
-    let nodes: Api<NodeAnnouncements> = Api::all(client.clone());
-    let nodes = nodes
-        .list(&ListParams::default())
-        .await
-        .map_err(|e| anyhow!(explain(&e)))?;
-    let ours = services
-        .iter()
-        .filter_map(cluster::service)
-        .filter(|s| Classes::OwnOnly.include(s.class.as_deref()) || s.allocated.is_some());
-    Ok((ours.collect(), nodes.items))
-}
+impl Picture for Watched {
+    type Input = Input;
+    type Answer = Status;
 
-fn survey(services: &[ServiceRecord], nodes: &[NodeAnnouncements]) -> Status {
-    let mut said: BTreeMap<String, Vec<Said>> = BTreeMap::new();
-    for node in nodes {
-        for address in node.status.iter().flat_map(|s| &s.addresses) {
-            said.entry(address.address.clone()).or_default().push(Said {
-                node: node.name_any(),
-                state: address.state,
-                since: address.since.clone(),
-                detail: address.message.clone(),
-            });
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Balancers(change) => drop(self.balancers.take(change)),
+            Input::Reports(change) => drop(self.reports.take(change)),
         }
     }
-    let services: Vec<_> = services.iter().flat_map(|s| lines(s, &said)).collect();
-    Status {
-        well: services.iter().all(|line| line.well),
-        services,
+
+    fn answer(&self) -> Option<Status> {
+        let (balancers, reports) = (&self.balancers, &self.reports);
+        (balancers.synced() && reports.synced()).then(|| {
+            survey(
+                balancers
+                    .iter()
+                    .map(|(_, balancer)| &**balancer)
+                    .filter(|balancer| balancer.is_heralds()),
+                reports.iter().map(|(_, report)| &**report),
+            )
+        })
     }
 }
 
-fn lines(service: &ServiceRecord, said: &BTreeMap<String, Vec<Said>>) -> Vec<Line> {
-    let ServiceKey { namespace, name } = service.key.clone();
-    let (allocated, reason, message) = match &service.allocated {
-        Some(condition) => (
-            condition.holds,
-            condition.reason.clone(),
-            condition.message.clone(),
-        ),
-        None => (
-            false,
-            "Pending".to_owned(),
-            "no controller has looked at it yet; is one running?".to_owned(),
-        ),
-    };
-    let blank = Line {
-        namespace,
-        name,
-        address: None,
-        pool: service
-            .annotations
-            .get(crate::api::ANNOTATION_ALLOCATED_FROM)
-            .cloned(),
-        nodes: Vec::new(),
-        since: None,
-        state: reason,
-        message,
-        well: false,
-    };
-    let addresses: Vec<_> = service.status_addresses().map(|a| a.to_string()).collect();
-    if addresses.is_empty() {
-        return vec![blank];
+impl Answer for Status {
+    fn well(&self) -> bool {
+        self.well
     }
-    let line = |address: String| {
-        let said = said.get(&address).map_or(&[][..], Vec::as_slice);
-        let owners: Vec<_> = said
-            .iter()
-            .filter(|s| s.state == AnnouncementState::Announcing)
-            .collect();
-        let trouble = said
-            .iter()
-            .find(|s| s.state != AnnouncementState::Announcing);
-        let (state, message) = match (allocated, owners.as_slice(), trouble) {
-            (false, ..) => (blank.state.clone(), blank.message.clone()),
-            (true, _, Some(said)) => (
-                format!("{:?}", said.state),
-                said.detail.clone().unwrap_or_default(),
-            ),
-            (true, [], None) => ("Unannounced".to_owned(), "no node announces it".to_owned()),
-            (true, ..) => ("Announcing".to_owned(), String::new()),
-        };
-        Line {
-            namespace: blank.namespace.clone(),
-            name: blank.name.clone(),
-            pool: blank.pool.clone(),
-            well: state == "Announcing",
-            since: owners.first().map(|s| s.since.clone()),
-            nodes: owners.iter().map(|s| s.node.clone()).collect(),
-            address: Some(address),
-            state,
-            message,
+
+    fn text(&self, look: &Look) -> String {
+        if self.services.is_empty() {
+            return "No Service of type LoadBalancer is Herald's. To make one: kubectl apply -f examples/service.yaml\n"
+                .to_owned();
         }
-    };
-    addresses.into_iter().map(line).collect()
+        let mut table = Table::new(if look.wide { &WIDE } else { &NARROW });
+        for line in &self.services {
+            table.row(if look.wide { wide(line) } else { narrow(line) });
+        }
+        table.text(look)
+    }
 }
 
-fn table(status: &Status) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header([
-        "NAMESPACE",
-        "NAME",
-        "ADDRESS",
-        "POOL",
-        "NODE",
-        "SINCE",
-        "STATE",
-        "MESSAGE",
-    ]);
-    let dash = |text: Option<&str>| text.filter(|t| !t.is_empty()).unwrap_or("-").to_owned();
-    let colours = std::io::stdout().is_terminal();
-    for line in &status.services {
-        let state = match (colours, line.well) {
-            (false, _) => line.state.clone(),
-            (true, true) => format!("\u{1b}[32m{}\u{1b}[0m", line.state),
-            (true, false) => format!("\u{1b}[31m{}\u{1b}[0m", line.state),
-        };
-        table.add_row([
-            line.namespace.clone(),
-            line.name.clone(),
-            dash(line.address.as_deref()),
-            dash(line.pool.as_deref()),
-            dash(Some(&line.nodes.join(","))),
-            dash(line.since.as_deref()),
-            state,
-            line.message.clone(),
-        ]);
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.trim_fmt()
+const NARROW: [&str; 8] = [
+    "NAMESPACE",
+    "NAME",
+    "ADDRESS",
+    "POOL",
+    "NODE",
+    "SINCE",
+    "STATE",
+    "MESSAGE",
+];
+const WIDE: [&str; 12] = [
+    "NAMESPACE",
+    "NAME",
+    "CLASS",
+    "POLICY",
+    "PORTS",
+    "ADDRESS",
+    "POOL",
+    "NODES",
+    "INTERFACES",
+    "SINCE",
+    "STATE",
+    "MESSAGE",
+];
+
+fn narrow(line: &Line) -> Vec<Cell> {
+    let node = match line.nodes.as_slice() {
+        [] => String::new(),
+        [node] => node.clone(),
+        [node, more @ ..] => format!("{node} +{}", more.len()),
+    };
+    vec![
+        plain(&line.namespace),
+        plain(&line.name),
+        plain(line.address.as_deref().unwrap_or_default()),
+        plain(line.pool.as_deref().unwrap_or_default()),
+        plain(node),
+        plain(line.since.as_deref().unwrap_or_default()),
+        Cell::new(&line.state, Tone::of(line.well)),
+        plain(&line.message),
+    ]
+}
+
+fn wide(line: &Line) -> Vec<Cell> {
+    vec![
+        plain(&line.namespace),
+        plain(&line.name),
+        plain(line.class.as_deref().unwrap_or_default()),
+        plain(&line.policy),
+        plain(listed(&line.ports)),
+        plain(line.address.as_deref().unwrap_or_default()),
+        plain(line.pool.as_deref().unwrap_or_default()),
+        plain(listed(&line.nodes)),
+        plain(listed(&line.interfaces)),
+        plain(line.since.as_deref().unwrap_or_default()),
+        Cell::new(&line.state, Tone::of(line.well)),
+        plain(&line.message),
+    ]
 }

@@ -1,34 +1,39 @@
 //! From Kubernetes objects to Herald's records.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
-use herald_spi::{NodeName, PoolName, ServiceKey};
+use herald_spi::{NodeName, PoolName, Port, Protocol, ServiceKey};
 use k8s_openapi::{
     api::{
-        core::v1::{Namespace, Node, Service},
+        core::v1::{LoadBalancerIngress, Namespace, Node, PortStatus, Service, ServicePort},
         discovery::v1::EndpointSlice,
     },
     apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, ObjectMeta},
+    jiff::Timestamp,
 };
 use kube::ResourceExt as _;
 
+use super::pins::pins;
 use crate::{
     api::{
-        self, AddressAllocation, AddressPool, AddressPoolSpec, Advertisement, FallbackPolicy,
-        NodePortPolicy, Reason, SharingScope,
+        self, AddressAllocation, AddressPool, Advertisement, NodeAnnouncements, Provider, Reason,
+        SharingScope,
     },
-    ipam::{Families, Family, Pool, Selector, Tenants},
+    ipam::{Families, Family, Pool, Scope, Selector, Tenants},
     world::{
-        AllocationRecord, ConditionRecord, IngressRecord, Layer2Rule, NamespaceRecord, NodeRecord,
-        PoolRecord, PoolUnfit, ServiceRecord, SliceRecord, TrafficPolicy,
+        AllocationRecord, ConditionRecord, HostRecord, IngressRecord, Layer2Rule, LockKey,
+        NamespaceRecord, NodeRecord, Pairs, PoolRecord, PoolUnfit, PortRecord, ServiceRecord,
+        SliceRecord, TrafficPolicy,
     },
 };
 
-/// Which Services without a class are Herald's.
+/// Which Services without a class are Herald's, and who serves them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Classes {
-    /// Those with one of Herald's classes and those without a class.
+    /// Those with one of Herald's classes and those without a class, which get addresses of pools.
     Default,
+    /// The same, but those without a class get addresses of nodes.
+    OnNodes,
     /// Only those with one of Herald's classes.
     OwnOnly,
 }
@@ -39,7 +44,16 @@ impl Classes {
     pub fn include(self, class: Option<&str>) -> bool {
         match class {
             Some(class) => class.starts_with(api::CLASS_PREFIX),
-            None => self == Self::Default,
+            None => self != Self::OwnOnly,
+        }
+    }
+
+    /// Who serves a Service that does not say so itself.
+    #[must_use]
+    pub const fn provider(self) -> Provider {
+        match self {
+            Self::Default | Self::OwnOnly => Provider::Layer2,
+            Self::OnNodes => Provider::Node,
         }
     }
 }
@@ -53,6 +67,14 @@ pub fn service(service: &Service) -> Option<ServiceRecord> {
         .filter(|s| s.type_.as_deref() == Some("LoadBalancer"))?;
     let status = service.status.as_ref();
     let balancer = status.and_then(|s| s.load_balancer.as_ref());
+    let own_condition = |type_: &str| {
+        let conditions = status.and_then(|s| s.conditions.as_ref());
+        conditions
+            .into_iter()
+            .flatten()
+            .find(|c| c.type_ == type_)
+            .map(condition)
+    };
     let ours = |key: &str| {
         key.starts_with(api::ANNOTATION_PREFIX)
             || [
@@ -62,13 +84,17 @@ pub fn service(service: &Service) -> Option<ServiceRecord> {
             ]
             .contains(&key)
     };
+    let node_ports = own_condition(api::CONDITION_NODE_PORTS);
+    let local = spec.external_traffic_policy.as_deref() == Some("Local");
+    let allocates_node_ports = spec.allocate_load_balancer_node_ports.unwrap_or(true);
+    let pins = pins(&service.metadata, allocates_node_ports);
     Some(ServiceRecord {
         key: ServiceKey::new(service.namespace().unwrap_or_default(), service.name_any()),
         uid: service.uid().unwrap_or_default(),
         resource_version: service.resource_version().unwrap_or_default(),
         created: created(&service.metadata),
         deleting: service.metadata.deletion_timestamp.is_some(),
-        labels: service.labels().clone(),
+        labels: service.labels().clone().into_iter().collect(),
         annotations: service
             .annotations()
             .iter()
@@ -86,27 +112,59 @@ pub fn service(service: &Service) -> Option<ServiceRecord> {
             spec.ip_families.as_deref(),
             spec.ip_family_policy.as_deref(),
         ),
-        policy: match spec.external_traffic_policy.as_deref() {
-            Some("Local") => TrafficPolicy::Local,
-            _ => TrafficPolicy::Cluster,
+        policy: if local {
+            TrafficPolicy::Local
+        } else {
+            TrafficPolicy::Cluster
         },
-        ingress: balancer
-            .and_then(|b| b.ingress.as_ref())
-            .into_iter()
-            .flatten()
-            .map(|entry| IngressRecord {
-                ip: entry.ip.as_deref().and_then(|ip| ip.parse().ok()),
-                hostname: entry.hostname.clone(),
-                ip_mode: entry.ip_mode.clone(),
-            })
-            .collect(),
-        allocated: status
-            .and_then(|s| s.conditions.as_ref())
-            .into_iter()
-            .flatten()
-            .find(|c| c.type_ == api::CONDITION_ALLOCATED)
-            .map(condition),
+        ingress: exact(
+            balancer
+                .and_then(|b| b.ingress.as_ref())
+                .into_iter()
+                .flatten()
+                .map(ingress),
+        ),
+        allocated: own_condition(api::CONDITION_ALLOCATED),
+        selector: if local {
+            spec.selector.clone().into_iter().flatten().collect()
+        } else {
+            Pairs::default()
+        },
+        ports: exact(spec.ports.iter().flatten().map(port)),
+        allocates_node_ports,
+        node_ports_pinned: pins.pinned,
+        node_ports_refused: pins.refused,
+        node_ports_flag_owner: pins.flag_owner,
+        node_ports_switched: pins.flag_is_heralds
+            || node_ports
+                .as_ref()
+                .is_some_and(|c| c.holds && c.reason == api::Reason::DISABLED.as_str()),
+        node_ports,
     })
+}
+
+fn ingress(entry: &LoadBalancerIngress) -> IngressRecord {
+    IngressRecord {
+        ip: entry.ip.as_deref().and_then(|ip| ip.parse().ok()),
+        hostname: entry.hostname.clone(),
+        ip_mode: entry.ip_mode.clone(),
+        ports: exact(entry.ports.iter().flatten().filter_map(port_status)),
+    }
+}
+
+/// All of them and no room for more: there is one such list for each Service.
+fn exact<T>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut items: Vec<_> = items.collect();
+    items.shrink_to_fit();
+    items
+}
+
+fn port_status(status: &PortStatus) -> Option<(Port, Option<String>)> {
+    let port = Port::new(
+        status.protocol.parse().ok()?,
+        u16::try_from(status.port).ok()?,
+    );
+    Some((port, status.error.clone()))
 }
 
 /// A pool, with what this version does not obey turned into a refusal.
@@ -115,14 +173,14 @@ pub fn pool(object: &AddressPool) -> Option<PoolRecord> {
     let name = PoolName::new(object.name_any());
     let spec = &object.spec;
     let rules = rules(spec.advertise.as_deref());
-    let pool = match unsupported(spec) {
-        Some(what) => Err(PoolUnfit {
+    let pool = match spec.advertise.iter().flatten().any(|a| a.layer2.is_none()) {
+        true => Err(PoolUnfit {
             reason: Reason::NOT_SUPPORTED.as_str(),
-            message: format!(
-                "this version of Herald does not obey {what} yet; remove it to use the pool. Addresses in use stay"
-            ),
+            message: "an entry of spec.advertise has no layer2, the only way that this version of Herald announces; \
+                      remove it to use the pool. Addresses in use stay"
+                .to_owned(),
         }),
-        None => Pool::parse(
+        false => Pool::parse(
             name.clone(),
             created(&object.metadata),
             &spec.addresses,
@@ -140,6 +198,11 @@ pub fn pool(object: &AddressPool) -> Option<PoolRecord> {
                 selector: spec.namespace_selector.as_ref().map(selector),
             },
             service_selector: spec.service_selector.as_ref().map(selector),
+            shared_by: match spec.sharing {
+                SharingScope::Namespace => Scope::Namespace,
+                SharingScope::Cluster => Scope::Cluster,
+            },
+            quota_per_namespace: spec.quota_per_namespace,
             ..pool
         })
         .map_err(|fault| PoolUnfit {
@@ -152,6 +215,9 @@ pub fn pool(object: &AddressPool) -> Option<PoolRecord> {
         resource_version: object.resource_version().unwrap_or_default(),
         generation: object.metadata.generation.unwrap_or(0),
         pool,
+        retention: spec.retention.as_deref().map_or(0, duration),
+        node_ports: spec.node_ports,
+        fallback: spec.fallback,
         rules,
         advertise: spec.advertise.clone(),
         ignore_exclude_label: spec.ignore_exclude_label,
@@ -162,17 +228,27 @@ pub fn pool(object: &AddressPool) -> Option<PoolRecord> {
 /// An allocation; `None` if its name is none of Herald's making.
 #[must_use]
 pub fn allocation(object: &AddressAllocation) -> Option<AllocationRecord> {
-    let address = api::address_of_object_name(&object.name_any()).ok()?;
     let spec = &object.spec;
     Some(AllocationRecord {
-        address,
+        key: LockKey::of_object_name(&object.name_any())?,
         uid: object.uid().unwrap_or_default(),
         resource_version: object.resource_version().unwrap_or_default(),
-        created: created(&object.metadata),
         pool: Some(spec.pool.as_str())
             .filter(|p| !p.is_empty())
             .map(PoolName::from),
         holders: spec.holders.clone(),
+        sharing_key: spec.sharing_key.clone(),
+        awaited: spec
+            .reserved_for
+            .as_ref()
+            .map(|awaited| ServiceKey::new(&awaited.namespace, &awaited.name)),
+        // A time that cannot be read has passed.
+        reserved_until: spec.reserved_until.as_ref().map(|until| {
+            until
+                .parse::<Timestamp>()
+                .map_or(0, |until| until.as_second())
+        }),
+        publications: spec.publications,
         advertise: spec.advertise.clone(),
         rules: rules(spec.advertise.as_deref()),
         ignore_exclude_label: spec.ignore_exclude_label,
@@ -216,6 +292,47 @@ pub fn node(node: &Node) -> Option<NodeRecord> {
             .flatten()
             .any(|c| c.type_ == "NetworkUnavailable" && c.status == "True"),
         deleting: node.metadata.deletion_timestamp.is_some(),
+        being_scaled_down: taints
+            .into_iter()
+            .flatten()
+            .any(|t| t.key == api::TAINT_SCALE_DOWN),
+        ready: conditions
+            .into_iter()
+            .flatten()
+            .all(|c| c.type_ != "Ready" || c.status == "True"),
+        external_ips: node_addresses(node, "ExternalIP"),
+        internal_ips: node_addresses(node, "InternalIP"),
+    })
+}
+
+fn node_addresses(node: &Node, kind: &str) -> Vec<IpAddr> {
+    let addresses = node
+        .status
+        .iter()
+        .flat_map(|s| s.addresses.iter().flatten());
+    addresses
+        .filter(|address| address.type_ == kind)
+        .filter_map(|address| address.address.parse().ok())
+        .collect()
+}
+
+/// What a node's agent says of its host; `None` if it says nothing.
+#[must_use]
+pub fn host(announcements: &NodeAnnouncements) -> Option<HostRecord> {
+    let host = announcements.status.as_ref()?.host.as_ref()?;
+    Some(HostRecord {
+        name: NodeName::new(announcements.name_any()),
+        kube_proxy_mode: host.kube_proxy_mode.clone(),
+        addresses: host
+            .addresses
+            .iter()
+            .filter_map(|a| a.parse().ok())
+            .collect(),
+        listening: host
+            .listening
+            .iter()
+            .filter_map(|p| p.parse().ok())
+            .collect(),
     })
 }
 
@@ -258,37 +375,10 @@ fn families(families: Option<&[String]>, policy: Option<&str>) -> Families {
     }
 }
 
-/// The first field that is set and that this version does not obey.
-fn unsupported(spec: &AddressPoolSpec) -> Option<&'static str> {
-    let layer2 = || spec.advertise.iter().flatten().map(|a| a.layer2.as_ref());
-    if spec.quota_per_namespace.is_some() {
-        Some("spec.quotaPerNamespace")
-    } else if spec.retention.is_some() {
-        Some("spec.retention")
-    } else if spec.node_ports != NodePortPolicy::Keep {
-        Some("spec.nodePorts: Disable")
-    } else if spec.fallback != FallbackPolicy::None {
-        Some("spec.fallback: Nodes")
-    } else if spec.sharing != SharingScope::Namespace {
-        Some("spec.sharing: Cluster")
-    } else if layer2().any(|l| l.is_none()) {
-        Some("an entry of spec.advertise without layer2")
-    } else if layer2().flatten().any(|l| l.service_selector.is_some()) {
-        Some("spec.advertise[].layer2.serviceSelector")
-    } else if layer2().flatten().any(|l| l.preferred_nodes.is_some()) {
-        Some("spec.advertise[].layer2.preferredNodes")
-    } else {
-        None
-    }
-}
-
 /// How addresses are announced; without any advertisement on every interface whose subnet holds the address.
 fn rules(advertise: Option<&[Advertisement]>) -> Vec<Layer2Rule> {
     let Some(advertise) = advertise else {
-        return vec![Layer2Rule {
-            interfaces: None,
-            nodes: None,
-        }];
+        return vec![Layer2Rule::default()];
     };
     advertise
         .iter()
@@ -299,8 +389,31 @@ fn rules(advertise: Option<&[Advertisement]>) -> Vec<Layer2Rule> {
                 .clone()
                 .map(|names| names.into_iter().collect()),
             nodes: layer2.node_selector.as_ref().map(selector),
+            services: layer2.service_selector.as_ref().map(selector),
+            preferred: layer2
+                .preferred_nodes
+                .iter()
+                .flatten()
+                .map(|preferred| (preferred.weight, selector(&preferred.node_selector)))
+                .collect(),
         })
         .collect()
+}
+
+/// A port, whatever it says: the place in the list must stay the same.
+fn port(port: &ServicePort) -> PortRecord {
+    let protocol: Option<Protocol> = port.protocol.as_deref().and_then(|p| p.parse().ok());
+    PortRecord {
+        name: port.name.clone(),
+        port: Port::new(
+            protocol.unwrap_or_default(),
+            u16::try_from(port.port).unwrap_or_default(),
+        ),
+        node_port: port
+            .node_port
+            .and_then(|number| u16::try_from(number).ok())
+            .filter(|number| *number != 0),
+    }
 }
 
 fn selector(selector: &LabelSelector) -> Selector {
@@ -327,9 +440,38 @@ fn condition(condition: &Condition) -> ConditionRecord {
     }
 }
 
+/// Seconds of a duration such as `1h30m`, a started one counted. What is not one is none: the schema refuses it.
+fn duration(text: &str) -> i64 {
+    let mut millis: i64 = 0;
+    let mut number = String::new();
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        if c.is_ascii_digit() {
+            number.push(c);
+            continue;
+        }
+        let factor = match c {
+            'h' => 3_600_000,
+            'm' if rest.next_if_eq(&'s').is_some() => 1,
+            'm' => 60_000,
+            's' => 1_000,
+            _ => return 0,
+        };
+        // Digits without end are a very long time.
+        let value = number.parse::<i64>().unwrap_or(i64::MAX);
+        millis = millis.saturating_add(value.saturating_mul(factor));
+        number.clear();
+    }
+    // A century is as good as for ever, and keeps clear of the ends of the calendar.
+    (millis.saturating_add(999) / 1_000).min(3_155_760_000)
+}
+
 fn created(metadata: &ObjectMeta) -> i64 {
     metadata
         .creation_timestamp
         .as_ref()
         .map_or(0, |time| time.0.as_second())
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,7 +59,6 @@ pub async fn pump<K, T, M>(
     let events = watcher(api, config);
     pin_mut!(events);
     let mut patience = Patience::default();
-    let mut listing = Vec::new();
     while let Some(event) = events.next().await {
         let change = match event {
             Err(error) => {
@@ -67,15 +66,15 @@ pub async fn pump<K, T, M>(
                 patience.pause().await;
                 continue;
             }
+            // A list is about to be asked for: nobody has answered yet.
             Ok(watcher::Event::Init) => {
-                listing.clear();
+                if sender.send(wrap(Change::Relisting)).await.is_err() {
+                    return;
+                }
                 continue;
             }
-            Ok(watcher::Event::InitApply(object)) => {
-                listing.extend(project(&object));
-                continue;
-            }
-            Ok(watcher::Event::InitDone) => Some(Change::Reset(std::mem::take(&mut listing))),
+            Ok(watcher::Event::InitApply(object)) => project(&object).map(Change::Listed),
+            Ok(watcher::Event::InitDone) => Some(Change::Complete),
             Ok(watcher::Event::Apply(object)) => project(&object).map(Change::Apply),
             Ok(watcher::Event::Delete(object)) => project(&object).map(Change::Delete),
         };

@@ -5,6 +5,7 @@
 
 use std::{future::Future, time::Duration};
 
+use herald_spi::ServiceKey;
 use k8s_openapi::{api::core::v1::Service, jiff::Timestamp};
 use kube::{
     Api, Client, ResourceExt as _,
@@ -13,9 +14,14 @@ use kube::{
 use serde_json::json;
 use tokio::time;
 
-use super::{Lock, Outcome, Plan, StatusWrite, Unlock, status};
+use super::{
+    Outcome, Plan,
+    errand::{Call, Errand, Found, Reply, Stale},
+    node_ports::NodePortPatch,
+    status,
+};
 use crate::{
-    api::{self, AddressAllocation, object_name},
+    api::{self, AddressAllocation},
     cluster::{self, explain},
     lease::Leadership,
 };
@@ -29,9 +35,9 @@ pub(super) enum Failure {
     /// Another controller leads now.
     #[error("this controller no longer leads")]
     NotLeading,
-    /// The object changed since the plan was made; the watch brings the new state.
-    #[error("the object has changed meanwhile")]
-    Stale,
+    /// The plan was made from an old state.
+    #[error(transparent)]
+    Stale(#[from] Stale),
     /// The API server did not answer.
     #[error("the API server did not answer within {CALL_TIMEOUT:?}")]
     Timeout,
@@ -52,146 +58,95 @@ impl Executor {
         Self { client, leadership }
     }
 
-    /// Takes the plan's steps in their order until one fails. What was done is told in any case.
-    pub(super) async fn execute(&self, plan: &Plan) -> (Vec<Outcome>, Result<(), Failure>) {
-        let mut outcomes = Vec::new();
-        let result = self.steps(plan, &mut outcomes).await;
-        (outcomes, result)
+    /// Runs the errand until its end or a failure. What was done is told in any case.
+    pub(super) async fn execute(&self, plan: Plan) -> (Plan, Vec<Outcome>, Result<(), Failure>) {
+        let mut errand = Errand::new(plan);
+        let result = self.walk(&mut errand).await;
+        let (plan, outcomes) = errand.end();
+        (plan, outcomes, result)
     }
 
-    async fn steps(&self, plan: &Plan, outcomes: &mut Vec<Outcome>) -> Result<(), Failure> {
-        if plan.ask_first
-            && let Some(found) = self.still_there(plan).await?
-        {
-            outcomes.push(found);
-            return Ok(());
-        }
-        for lock in &plan.locks {
-            let outcome = self.lock(plan, lock).await?;
-            let taken = matches!(outcome, Outcome::LockTaken { .. });
-            outcomes.push(outcome);
-            if taken {
-                return Ok(());
-            }
-        }
-        if let Some(write) = &plan.status {
-            outcomes.extend(self.write_status(plan, write).await?);
-        }
-        for unlock in &plan.unlocks {
-            outcomes.push(self.unlock(unlock).await?);
+    async fn walk(&self, errand: &mut Errand) -> Result<(), Failure> {
+        while let Some(call) = errand.call() {
+            let reply = self.ask(&errand.plan().service, call).await?;
+            errand.heed(reply)?;
         }
         Ok(())
     }
 
-    /// A Service that changed its type looks like a deleted one to the watch: ask.
-    async fn still_there(&self, plan: &Plan) -> Result<Option<Outcome>, Failure> {
-        let services = self.services(plan);
-        let Some(service) = self.call(services.get_opt(&plan.service.name)).await? else {
-            return Ok(None);
-        };
-        if let Some(record) = cluster::service(&service) {
-            return Ok(Some(Outcome::Found(record)));
-        }
-        let condition = service
-            .status
-            .iter()
-            .flat_map(|s| s.conditions.iter().flatten());
-        let marked = condition
-            .into_iter()
-            .any(|c| c.type_ == api::CONDITION_ALLOCATED)
-            || service
-                .annotations()
-                .contains_key(api::ANNOTATION_ALLOCATED_FROM);
-        if marked {
-            let nothing = StatusWrite {
-                resource_version: service.resource_version().unwrap_or_default(),
-                addresses: None,
-                allocated_from: None,
-                verdict: None,
-                since: None,
-            };
-            self.write_status(plan, &nothing).await?;
-        }
-        Ok(None)
-    }
-
-    async fn lock(&self, plan: &Plan, lock: &Lock) -> Result<Outcome, Failure> {
-        let locks: Api<AddressAllocation> = Api::all(self.client.clone());
-        let name = object_name(lock.address);
-        let mut wanted = AddressAllocation::new(&name, lock.spec.clone());
-        wanted.metadata.resource_version.clone_from(&lock.replaces);
-        let params = PostParams {
-            field_manager: Some(api::CONTROLLER.to_owned()),
-            ..PostParams::default()
-        };
-        let written = match lock.replaces {
-            Some(_) => self.call(locks.replace(&name, &params, &wanted)).await,
-            None => self.call(locks.create(&params, &wanted)).await,
-        };
-        match written {
-            Ok(object) => locked(&object),
-            // Not ours to make: see whose it is. After a lost reply it is our own.
-            Err(Failure::Stale) if lock.replaces.is_none() => {
-                let object = self.call(locks.get(&name)).await?;
-                if object.spec.holders == lock.spec.holders {
-                    return locked(&object);
-                }
-                let existing = cluster::allocation(&object).ok_or(Failure::Stale)?;
-                Ok(Outcome::LockTaken {
-                    service: plan.service.clone(),
-                    existing,
-                })
-            }
-            Err(failure) => Err(failure),
-        }
-    }
-
-    async fn write_status(
-        &self,
-        plan: &Plan,
-        write: &StatusWrite,
-    ) -> Result<Option<Outcome>, Failure> {
-        let patch = Patch::Apply(status::body(&plan.service, write, Timestamp::now()));
-        let params = PatchParams::apply(api::CONTROLLER).force();
-        let services = self.services(plan);
-        match self
-            .call(services.patch_status(&plan.service.name, &params, &patch))
-            .await
-        {
-            Ok(service) => Ok(cluster::service(&service).map(Outcome::StatusWritten)),
-            Err(Failure::Api(error)) if cluster::is_gone(&error) => Err(Failure::Stale),
-            Err(failure) => Err(failure),
-        }
-    }
-
-    async fn unlock(&self, unlock: &Unlock) -> Result<Outcome, Failure> {
-        let gone = Outcome::Unlocked {
-            address: unlock.address,
-            holder: unlock.holder.clone(),
-        };
-        let Some((uid, resource_version)) = &unlock.object else {
-            return Ok(gone);
-        };
-        let locks: Api<AddressAllocation> = Api::all(self.client.clone());
-        let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: Some(uid.clone()),
-                resource_version: Some(resource_version.clone()),
+    async fn ask(&self, service: &ServiceKey, call: Call<'_>) -> Result<Reply, Failure> {
+        let services = || Api::<Service>::namespaced(self.client.clone(), &service.namespace);
+        let locks = || Api::<AddressAllocation>::all(self.client.clone());
+        match call {
+            Call::ReadService => Ok(match self.call(services().get_opt(&service.name)).await? {
+                Some(service) => Reply::Service(found(&service)),
+                None => Reply::Gone,
             }),
-            ..DeleteParams::default()
-        };
-        match self
-            .call(locks.delete(&object_name(unlock.address), &params))
-            .await
-        {
-            Ok(_) => Ok(gone),
-            Err(Failure::Api(error)) if cluster::is_gone(&error) => Ok(gone),
-            Err(failure) => Err(failure),
+            Call::WriteStatus(write) => {
+                let patch = Patch::Apply(status::body(service, write, Timestamp::now()));
+                let params = PatchParams::apply(api::CONTROLLER).force();
+                let services = services();
+                let written = services.patch_status(&service.name, &params, &patch);
+                self.decided(written, |service| Some(Reply::Service(found(&service))))
+                    .await
+            }
+            Call::PatchNodePorts(patch) => {
+                let patch: Patch<()> = Patch::Json(patch.json());
+                let params = PatchParams {
+                    field_manager: Some(api::CONTROLLER.to_owned()),
+                    ..PatchParams::default()
+                };
+                let services = services();
+                let written = services.patch(&service.name, &params, &patch);
+                let reply = |service| Some(Reply::Service(found(&service)));
+                match self.decided(written, reply).await {
+                    Err(Failure::Api(kube::Error::Api(status)))
+                        if NodePortPatch::came_late(&status) =>
+                    {
+                        Ok(Reply::Stale)
+                    }
+                    reply => reply,
+                }
+            }
+            Call::CreateLock(key, spec) => {
+                let object = AddressAllocation::new(&key.object_name(), spec.clone());
+                self.decided(locks().create(&post(), &object), record).await
+            }
+            Call::ReplaceLock(key, spec, version) => {
+                let name = key.object_name();
+                let mut object = AddressAllocation::new(&name, spec.clone());
+                object.metadata.resource_version = Some(version.to_owned());
+                self.decided(locks().replace(&name, &post(), &object), record)
+                    .await
+            }
+            Call::ReadLock(key) => self.decided(locks().get(&key.object_name()), record).await,
+            Call::DeleteLock(key, version) => {
+                let params = DeleteParams {
+                    preconditions: Some(Preconditions {
+                        uid: Some(version.uid.clone()),
+                        resource_version: Some(version.resource_version.clone()),
+                    }),
+                    ..DeleteParams::default()
+                };
+                let name = key.object_name();
+                self.decided(locks().delete(&name, &params), |_| Some(Reply::Deleted))
+                    .await
+            }
         }
     }
 
-    fn services(&self, plan: &Plan) -> Api<Service> {
-        Api::namespaced(self.client.clone(), &plan.service.namespace)
+    /// The reply of a call, where the API server's refusal is one too.
+    async fn decided<T>(
+        &self,
+        call: impl Future<Output = kube::Result<T>>,
+        reply: impl FnOnce(T) -> Option<Reply>,
+    ) -> Result<Reply, Failure> {
+        match self.call(call).await {
+            Ok(answer) => reply(answer).ok_or(Failure::Stale(Stale)),
+            Err(Failure::Stale(_)) => Ok(Reply::Stale),
+            Err(Failure::Api(error)) if cluster::is_gone(&error) => Ok(Reply::Gone),
+            Err(failure) => Err(failure),
+        }
     }
 
     async fn call<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
@@ -200,7 +155,7 @@ impl Executor {
         }
         match time::timeout(CALL_TIMEOUT, call).await {
             Err(_) => Err(Failure::Timeout),
-            Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(Failure::Stale),
+            Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(Failure::Stale(Stale)),
             Ok(result) => Ok(result?),
         }
     }
@@ -230,8 +185,33 @@ impl Executor {
     }
 }
 
-fn locked(object: &AddressAllocation) -> Result<Outcome, Failure> {
-    cluster::allocation(object)
-        .map(Outcome::Locked)
-        .ok_or(Failure::Stale)
+fn found(service: &Service) -> Found {
+    if let Some(record) = cluster::service(service) {
+        return Found::Balancer(Box::new(record));
+    }
+    let conditions = service
+        .status
+        .iter()
+        .flat_map(|s| s.conditions.iter().flatten());
+    let marked = conditions
+        .into_iter()
+        .any(|c| [api::CONDITION_ALLOCATED, api::CONDITION_NODE_PORTS].contains(&c.type_.as_str()))
+        || service
+            .annotations()
+            .contains_key(api::ANNOTATION_ALLOCATED_FROM);
+    Found::OtherType {
+        marked,
+        resource_version: service.resource_version().unwrap_or_default(),
+    }
+}
+
+fn record(object: AddressAllocation) -> Option<Reply> {
+    cluster::allocation(&object).map(|lock| Reply::Lock(Box::new(lock)))
+}
+
+fn post() -> PostParams {
+    PostParams {
+        field_manager: Some(api::CONTROLLER.to_owned()),
+        ..PostParams::default()
+    }
 }

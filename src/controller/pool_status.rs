@@ -1,5 +1,7 @@
 //! What a pool's status shall say. Pure.
 
+use std::{collections::BTreeMap, net::IpAddr};
+
 use herald_spi::PoolName;
 use k8s_openapi::jiff::Timestamp;
 
@@ -11,6 +13,7 @@ use crate::{
 
 /// The statuses that differ from what the pools say now.
 pub(super) fn outdated(steward: &Steward, now: Timestamp) -> Vec<(PoolName, AddressPoolStatus)> {
+    let troubles = troubles(steward);
     let mut outdated = Vec::new();
     for (pool, fault) in steward.pools() {
         let ready = match &fault {
@@ -27,7 +30,7 @@ pub(super) fn outdated(steward: &Steward, now: Timestamp) -> Vec<(PoolName, Addr
                 now,
             )
         };
-        let degraded = degraded(steward, &pool.name);
+        let degraded = degraded(troubles.get(&pool.name));
         let mut wanted = AddressPoolStatus {
             conditions: vec![condition("Degraded", &degraded), condition("Ready", &ready)],
             ipv4: None,
@@ -46,28 +49,64 @@ pub(super) fn outdated(steward: &Steward, now: Timestamp) -> Vec<(PoolName, Addr
     outdated
 }
 
-fn degraded(steward: &Steward, pool: &PoolName) -> Verdict {
-    let outside: Vec<_> = steward
-        .locks_of(pool)
-        .filter(|lock| steward.ipam().pool_of(lock.address) != Some(pool))
-        .map(|lock| lock.address.to_string())
-        .collect();
-    match outside.as_slice() {
-        [] => Verdict::no(
-            Reason::AS_EXPECTED,
-            "every address in use lies inside the pool",
-        ),
-        [first, ..] => Verdict::yes(
-            Reason::IN_USE_OUTSIDE_RANGE,
-            format!(
-                "{} in use that the pool no longer gives out, such as {first}; they stay with their Services",
-                match outside.len() {
-                    1 => "1 address is".to_owned(),
-                    n => format!("{n} addresses are"),
-                }
-            ),
-        ),
+/// Addresses in use that a pool would not give out any more.
+#[derive(Default)]
+struct Trouble<'a> {
+    /// Outside its ranges now.
+    outside: Vec<IpAddr>,
+    /// Held by Services that it no longer allows, or beyond its quota, with the reason.
+    disallowed: Vec<(IpAddr, &'a str)>,
+}
+
+fn troubles(steward: &Steward) -> BTreeMap<&PoolName, Trouble<'_>> {
+    let mut troubles: BTreeMap<&PoolName, Trouble<'_>> = BTreeMap::new();
+    for (pool, address, lock) in steward.locks_of_pools() {
+        if lock.holders.is_empty() {
+            continue;
+        }
+        if steward.ipam().pool_of(address) != Some(pool) {
+            troubles.entry(pool).or_default().outside.push(address);
+        } else if let Some(why) = steward.flag(address) {
+            let trouble = troubles.entry(pool).or_default();
+            trouble.disallowed.push((address, why));
+        }
     }
+    troubles
+}
+
+fn degraded(trouble: Option<&Trouble<'_>>) -> Verdict {
+    let Some(trouble) = trouble else {
+        return Verdict::no(
+            Reason::AS_EXPECTED,
+            "every address in use lies inside the pool, and the pool allows who holds it",
+        );
+    };
+    let are = |n: usize| match n {
+        1 => "1 address is".to_owned(),
+        n => format!("{n} addresses are"),
+    };
+    let mut words = Vec::new();
+    if let [first, ..] = trouble.outside.as_slice() {
+        words.push(format!(
+            "{} in use that the pool no longer gives out, such as {first}",
+            are(trouble.outside.len())
+        ));
+    }
+    if let [(first, why), ..] = trouble.disallowed.as_slice() {
+        words.push(format!(
+            "{} held by Services that the pool would not serve now, such as {first} ({why})",
+            are(trouble.disallowed.len())
+        ));
+    }
+    let reason = if trouble.outside.is_empty() {
+        Reason::HELD_BY_DISALLOWED
+    } else {
+        Reason::IN_USE_OUTSIDE_RANGE
+    };
+    Verdict::yes(
+        reason,
+        format!("{}; they stay with their Services", words.join("; ")),
+    )
 }
 
 fn family(counts: &FamilyCounts) -> Option<FamilyStatus> {

@@ -1,7 +1,7 @@
 //! Which Services need a look, and when. Pure.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     time::Duration,
 };
 
@@ -11,6 +11,8 @@ use herald_spi::{ServiceKey, Time};
 #[derive(Debug, Default)]
 pub struct Queue {
     ready: BTreeSet<(i64, ServiceKey)>,
+    /// Under which age each of them waits: one may be asked for under two, when it was made again.
+    turns: BTreeMap<ServiceKey, i64>,
     busy: BTreeSet<ServiceKey>,
     /// Those that became dirty while busy.
     again: BTreeMap<ServiceKey, i64>,
@@ -27,7 +29,8 @@ impl Queue {
     pub fn push(&mut self, created: i64, key: ServiceKey) {
         if self.busy.contains(&key) {
             self.again.insert(key, created);
-        } else {
+        } else if let Entry::Vacant(turn) = self.turns.entry(key.clone()) {
+            turn.insert(created);
             self.ready.insert((created, key));
         }
     }
@@ -42,6 +45,7 @@ impl Queue {
             self.push(created, key);
         }
         let (_, key) = self.ready.pop_first()?;
+        self.turns.remove(&key);
         self.busy.insert(key.clone());
         Some(key)
     }
@@ -108,6 +112,20 @@ mod tests {
         assert_eq!(queue.pop(at(0)), None);
         queue.done(&key("old"));
         assert_eq!(queue.pop(at(0)), Some(key("old")));
+    }
+
+    #[test]
+    fn one_that_is_asked_for_under_two_ages_is_handed_out_once() {
+        let mut queue = Queue::default();
+        queue.push(2, key("a"));
+        queue.push(i64::MIN, key("a"));
+        assert_eq!(queue.pop(at(0)), Some(key("a")));
+        assert_eq!(queue.pop(at(0)), None);
+        queue.push(7, key("a"));
+        queue.push(8, key("a"));
+        assert_eq!(queue.pop(at(0)), None, "busy");
+        queue.done(&key("a"));
+        assert_eq!(queue.pop(at(0)), Some(key("a")));
     }
 
     #[test]

@@ -2,18 +2,17 @@
 
 use std::{
     collections::BTreeSet,
+    fmt::Debug,
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
 use herald_spi::{ServiceKey, Time};
-use k8s_openapi::{
-    api::core::v1::{Namespace, Service},
-    jiff::Timestamp,
-};
-use kube::{Api, Client, runtime::watcher};
+use k8s_openapi::jiff::Timestamp;
+use kube::{Api, Client, Resource, runtime::watcher};
 use prometheus_client::registry::Registry;
+use serde::de::DeserializeOwned;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -23,17 +22,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::{
-    Input, Outcome, Plan, Steward, events,
+    Input, Left, Notice, Outcome, Plan, Steward, events,
     execute::{Executor, Failure},
     metrics::Metrics,
     peer_key, pool_status,
     queue::Queue,
 };
 use crate::{
-    api::{self, AddressAllocation, AddressPool},
+    api::{self, NodePortPolicy},
     cluster::{self, Classes, Reachability, pump},
     lease::{Leadership, Terms, campaign},
     telemetry::{self, Health},
+    world::Change,
 };
 
 /// How the controller runs.
@@ -41,8 +41,10 @@ use crate::{
 pub struct Options {
     /// Where the Lease and the agents' key live.
     pub namespace: String,
-    /// Which Services without a class are taken.
+    /// Which Services without a class are taken, and who serves them.
     pub classes: Classes,
+    /// Whether node ports are kept where neither the Service nor its pool says.
+    pub node_ports: NodePortPolicy,
     /// Where `/livez`, `/readyz` and `/metrics` are served.
     pub http: SocketAddr,
     /// This process among all controllers.
@@ -53,8 +55,12 @@ pub struct Options {
 const HANDS: usize = 32;
 /// Watch events that wait for the loop; a full channel slows the watches down.
 const INBOX: usize = 1024;
+/// Objects in one answer of a list: each is held whole until the answer is read.
+const PAGE: u32 = 200;
 /// How often pool statuses and gauges are brought up to date, at most.
 const SURVEY_EVERY: Duration = Duration::from_millis(500);
+/// How long the clock is trusted to go on evenly: it may be set at any time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 type Done = (Plan, Vec<Outcome>, Result<(), Failure>);
 
@@ -90,12 +96,16 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     let (herald, publisher) = events::publisher(client.clone(), options.identity.clone());
     tasks.spawn(publisher);
     let (sender, inbox) = mpsc::channel(INBOX);
-    watch(&client, &sender, &mut tasks);
-    drop(sender);
+    let watches = Watches {
+        client: client.clone(),
+        sender,
+        reachability: Reachability::default(),
+    };
+    watches.spawn_all(&mut tasks);
 
     let executor = Executor::new(client.clone(), leadership.clone());
     let mut mind = Mind {
-        steward: Steward::new(options.classes),
+        steward: Steward::new(options.classes).with_node_ports(options.node_ports),
         queue: Queue::default(),
         executor,
         herald,
@@ -108,60 +118,68 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         survey_due: true,
         surveying: JoinSet::new(),
         peer_key: (client, options.namespace, JoinSet::new()),
+        watches,
+        endpoints: JoinSet::new(),
     };
-    let result = tokio::select! {
-        // Told to stop, everything ends; then no end is a fault.
-        biased;
+    let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
         () = mind.turn(inbox) => Err(anyhow::anyhow!("the watches ended")),
         Some(_) = tasks.join_next() => Err(anyhow::anyhow!("a task that must not end has ended")),
         _ = electing.join_next() => Err(anyhow::anyhow!("the election ended")),
     };
+    // Told to stop, everything ends; then no end is a fault, whichever was noticed first.
+    let result = if stop.is_cancelled() { Ok(()) } else { ended };
     drop(mind);
     let _given_back = time::timeout(Duration::from_millis(1500), electing.join_next()).await;
     result
 }
 
-fn watch(client: &Client, sender: &mpsc::Sender<Input>, tasks: &mut JoinSet<()>) {
-    let reachability = Reachability::default();
-    let config = || watcher::Config::default().page_size(500);
-    let balancers = config().fields("spec.type=LoadBalancer");
-    let services: Api<Service> = Api::all(client.clone());
-    tasks.spawn(pump(
-        services,
-        balancers,
-        cluster::service,
-        Input::Services,
-        sender.clone(),
-        reachability.clone(),
-    ));
-    let pools: Api<AddressPool> = Api::all(client.clone());
-    tasks.spawn(pump(
-        pools,
-        config(),
-        cluster::pool,
-        Input::Pools,
-        sender.clone(),
-        reachability.clone(),
-    ));
-    let locks: Api<AddressAllocation> = Api::all(client.clone());
-    tasks.spawn(pump(
-        locks,
-        config(),
-        cluster::allocation,
-        Input::Allocations,
-        sender.clone(),
-        reachability.clone(),
-    ));
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    tasks.spawn(pump(
-        namespaces,
-        config(),
-        cluster::namespace,
-        Input::Namespaces,
-        sender.clone(),
-        reachability.clone(),
-    ));
+/// What it takes to start a watch.
+struct Watches {
+    client: Client,
+    sender: mpsc::Sender<Input>,
+    reachability: Reachability,
+}
+
+impl Watches {
+    fn spawn_all(&self, tasks: &mut JoinSet<()>) {
+        let config = || watcher::Config::default().page_size(PAGE);
+        let balancers = config().fields("spec.type=LoadBalancer");
+        self.spawn(tasks, balancers, cluster::service, Input::Services);
+        self.spawn(tasks, config(), cluster::pool, Input::Pools);
+        self.spawn(tasks, config(), cluster::allocation, Input::Allocations);
+        self.spawn(tasks, config(), cluster::namespace, Input::Namespaces);
+        self.spawn(tasks, config(), cluster::node, Input::Nodes);
+        self.spawn(tasks, config(), cluster::host, Input::Hosts);
+    }
+
+    /// Endpoints are many, and only a Service that is served on nodes with an endpoint needs them.
+    fn spawn_endpoints(&self, tasks: &mut JoinSet<()>) {
+        let of_services = watcher::Config::default()
+            .page_size(500)
+            .labels("kubernetes.io/service-name");
+        self.spawn(tasks, of_services, cluster::slice, Input::Slices);
+    }
+
+    fn spawn<K, T>(
+        &self,
+        tasks: &mut JoinSet<()>,
+        config: watcher::Config,
+        project: fn(&K) -> Option<T>,
+        wrap: fn(Change<T>) -> Input,
+    ) where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        tasks.spawn(pump(
+            Api::<K>::all(self.client.clone()),
+            config,
+            project,
+            wrap,
+            self.sender.clone(),
+            self.reachability.clone(),
+        ));
+    }
 }
 
 struct Mind {
@@ -179,6 +197,9 @@ struct Mind {
     survey_due: bool,
     surveying: JoinSet<bool>,
     peer_key: (Client, String, JoinSet<()>),
+    watches: Watches,
+    /// The watch on endpoints, once it is needed.
+    endpoints: JoinSet<()>,
 }
 
 impl Mind {
@@ -188,11 +209,12 @@ impl Mind {
         let mut leadership = self.leadership.clone();
         loop {
             self.health.beat();
+            self.tick();
             self.activate();
             self.put_hands_to_work();
-            let due = self.queue.next_due().map(|due| due.since(self.now()));
+            let pause = self.pause();
             let due = async {
-                match due {
+                match pause {
                     Some(pause) => time::sleep(pause).await,
                     None => std::future::pending().await,
                 }
@@ -217,6 +239,23 @@ impl Mind {
 
     fn now(&self) -> Time {
         Time::from_start(self.started.elapsed())
+    }
+
+    /// How long nothing needs to be done if nothing is heard.
+    fn pause(&self) -> Option<Duration> {
+        let retry = self.queue.next_due().map(|due| due.since(self.now()));
+        let clock = self.steward.next_due().map(|due| {
+            let seconds = due.saturating_sub(Timestamp::now().as_second()).max(1);
+            Duration::from_secs(seconds.unsigned_abs()).min(LONGEST_PAUSE)
+        });
+        retry.into_iter().chain(clock).min()
+    }
+
+    /// Lets the steward know what time it is.
+    fn tick(&mut self) {
+        let look = self.steward.tick(Timestamp::now().as_second());
+        self.survey_due |= !look.is_empty();
+        self.look_at(look);
     }
 
     fn hear(&mut self, input: Input) {
@@ -266,18 +305,21 @@ impl Mind {
         let now = self.now();
         while self.active && self.hands.len() < HANDS {
             let Some(key) = self.queue.pop(now) else {
-                return;
+                break;
             };
             let plan = self.steward.plan(&key);
+            let roused = self.steward.roused();
+            self.look_at(roused);
             if plan.is_empty() {
                 self.queue.done(&key);
                 continue;
             }
             let executor = self.executor.clone();
-            self.hands.spawn(async move {
-                let (outcomes, result) = executor.execute(&plan).await;
-                (plan, outcomes, result)
-            });
+            self.hands
+                .spawn(async move { executor.execute(plan).await });
+        }
+        if self.steward.needs_endpoints() && self.endpoints.is_empty() {
+            self.watches.spawn_endpoints(&mut self.endpoints);
         }
     }
 
@@ -287,25 +329,34 @@ impl Mind {
         let mut cut_short = false;
         for outcome in outcomes {
             log(key, &outcome);
-            cut_short |= matches!(outcome, Outcome::LockTaken { .. } | Outcome::Found(_));
+            cut_short |= matches!(
+                outcome,
+                Outcome::LockTaken { .. }
+                    | Outcome::LockGone { .. }
+                    | Outcome::Found(_)
+                    | Outcome::NodePortsSwitched(_)
+            );
             look.extend(self.steward.settle(outcome));
         }
         self.survey_due = true;
         match result {
             Ok(()) => {
                 self.queue.done(key);
-                if cut_short {
+                if cut_short || plan.again {
                     look.insert(key.clone());
-                } else if let Some(notice) = plan.notice {
-                    self.metrics.told(notice.verdict.reason.as_str());
-                    info!(service = %key, reason = %notice.verdict.reason, "{}", notice.verdict.message);
-                    self.herald.tell(plan.service.clone(), notice);
+                }
+                if cut_short {
+                    look.extend(self.steward.failed(&plan));
+                }
+                if !cut_short {
+                    self.announce(&plan.service, plan.notices);
                 }
             }
             Err(failure) => {
+                look.extend(self.steward.failed(&plan));
                 self.metrics.failed();
                 match failure {
-                    Failure::Stale | Failure::NotLeading => {
+                    Failure::Stale(_) | Failure::NotLeading => {
                         debug!(service = %key, %failure, "again")
                     }
                     _ => warn!(service = %key, %failure, "not written; trying again"),
@@ -315,6 +366,14 @@ impl Mind {
             }
         }
         self.look_at(look);
+    }
+
+    fn announce(&self, service: &ServiceKey, notices: Vec<Notice>) {
+        for notice in notices {
+            self.metrics.told(notice.verdict.reason.as_str());
+            info!(%service, reason = %notice.verdict.reason, "{}", notice.verdict.message);
+            self.herald.tell(service.clone(), notice);
+        }
     }
 
     /// Brings pool statuses and gauges up to date; one round at a time.
@@ -347,12 +406,31 @@ impl Mind {
 
 fn log(service: &ServiceKey, outcome: &Outcome) {
     match outcome {
-        Outcome::Locked(lock) => debug!(%service, address = %lock.address, "locked"),
+        Outcome::Locked(lock) => debug!(%service, lock = %lock.key, "locked"),
         Outcome::LockTaken { existing, .. } => {
-            warn!(%service, address = %existing.address, "the address is already locked by another Service; choosing again");
+            info!(%service, lock = %existing.key, "the lock is not as was thought; choosing again");
+        }
+        Outcome::LockGone { key, .. } => {
+            debug!(%service, lock = %key, "the lock is gone; choosing again")
         }
         Outcome::StatusWritten(_) => debug!(%service, "status written"),
+        Outcome::NodePortsSwitched(record) => {
+            info!(%service, on = record.allocates_node_ports, "node ports switched");
+        }
+        Outcome::Ended { .. } => debug!(%service, "gone"),
         Outcome::Found(_) => debug!(%service, "still there"),
-        Outcome::Unlocked { address, .. } => info!(%service, %address, "released"),
+        Outcome::Unlocked {
+            key,
+            left: Left::Memory | Left::Deleted(_),
+            ..
+        } => info!(%service, lock = %key, "released"),
+        Outcome::Unlocked {
+            key,
+            left: Left::Remains(lock),
+            ..
+        } if lock.holders.is_empty() => {
+            info!(%service, lock = %key, "kept for its return");
+        }
+        Outcome::Unlocked { key, .. } => info!(%service, lock = %key, "left to those who share it"),
     }
 }

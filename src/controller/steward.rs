@@ -1,9 +1,24 @@
 //! The controller's mind: what is known, who holds what, and what to do next. Pure.
 //!
+//! ```text
+//!   take(Input) ──▶ tables ──▶ plan(Service) ──▶ Plan ──▶ (errand) ──▶ settle(Outcome)
+//!                               │    ▲
+//!                     Ipam, node ports, who waits for what
+//! ```
+//!
 //! Invariants: nothing is given out before [`Steward::begin`], which adopts every recorded address; what a lock says
-//! wins over what memory says; an address leaves memory only after its lock is gone.
+//! wins over what memory says; an address leaves memory only after its lock is gone. The time is what [`Steward::tick`]
+//! said last.
 
+mod ending;
+mod explain;
+mod foreign;
+mod heeding;
+mod locks;
+mod nodes;
 mod serve;
+mod tell;
+mod waking;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,20 +28,20 @@ use std::{
 
 use herald_spi::{PoolName, ServiceKey};
 
-use super::Plan;
+use super::{Left, Plan, Version, node_ports::Contest, waiting::Waiting};
 use crate::{
+    api::NodePortPolicy,
     cluster::Classes,
-    ipam::{Holder, Ipam, PoolFault},
+    ipam::{Holder, Ipam, PoolFault, Wait},
     world::{
-        AllocationRecord, Change, NamespaceRecord, PoolRecord, PoolUnfit, ServiceRecord, Table,
+        AllocationRecord, Change, HostRecord, Keyed as _, LockKey, NamespaceRecord, NodeRecord,
+        PoolRecord, PoolUnfit, ServiceRecord, SliceRecord, Table,
     },
 };
 
+pub use explain::{Explained, Ownership};
+
 /// What a watch says.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made, handed on and taken apart at once"
-)]
 #[derive(Clone, Debug)]
 pub enum Input {
     /// Services of type LoadBalancer.
@@ -37,6 +52,12 @@ pub enum Input {
     Allocations(Change<AllocationRecord>),
     /// Namespaces.
     Namespaces(Change<NamespaceRecord>),
+    /// Nodes.
+    Nodes(Change<NodeRecord>),
+    /// What agents say of their hosts.
+    Hosts(Change<HostRecord>),
+    /// Endpoints, once [`Steward::needs_endpoints`].
+    Slices(Change<SliceRecord>),
 }
 
 /// What became of a step of a plan.
@@ -44,23 +65,41 @@ pub enum Input {
 pub enum Outcome {
     /// The lock is ours, in this state.
     Locked(AllocationRecord),
-    /// The lock is another's.
+    /// The lock is not as was thought: another's, or in another state.
     LockTaken {
         /// Who wanted it.
         service: ServiceKey,
         /// The lock as it is.
         existing: AllocationRecord,
     },
+    /// The lock that was to be replaced does not exist.
+    LockGone {
+        /// Who wanted it.
+        service: ServiceKey,
+        /// What it locked.
+        key: LockKey,
+        /// The version that was to be replaced, if there was one.
+        version: Option<String>,
+    },
     /// The status is written; the Service as it is now.
     StatusWritten(ServiceRecord),
-    /// The Service that was thought to be gone is there.
+    /// The Service as it is now, for another look.
     Found(ServiceRecord),
-    /// The lock is gone.
+    /// There is no such Service of type LoadBalancer, and Herald's words are off what there is.
+    Ended {
+        /// Which one.
+        service: ServiceKey,
+    },
+    /// Its node ports are switched off or on; the Service as it is now, for another look.
+    NodePortsSwitched(ServiceRecord),
+    /// The holder has let the lock go.
     Unlocked {
-        /// Its address.
-        address: IpAddr,
-        /// The uid of the Service that held it.
+        /// What was locked.
+        key: LockKey,
+        /// The uid of the Service that held it; empty for a reservation.
         holder: String,
+        /// What is left of the lock.
+        left: Left,
     },
 }
 
@@ -68,14 +107,29 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Steward {
     classes: Classes,
+    node_ports: NodePortPolicy,
     services: Table<ServiceRecord>,
     pools: Table<PoolRecord>,
     allocations: Table<AllocationRecord>,
     namespaces: Table<NamespaceRecord>,
     ipam: Ipam,
     faults: BTreeMap<PoolName, PoolFault>,
-    /// Services that were refused an address and might get one when something changes.
-    waiting: BTreeSet<ServiceKey>,
+    waiting: Waiting,
+    /// Why a waiting Service was woken: when its turn is over, the next one's may come.
+    woken: BTreeMap<ServiceKey, BTreeSet<Wait>>,
+    /// Services whose turn has come.
+    roused: BTreeSet<ServiceKey>,
+    on_nodes: nodes::OnNodes,
+    /// Addresses that their Services keep although their pools would not give them now, and why.
+    flagged: BTreeMap<IpAddr, String>,
+    /// Services that went with Herald's words on them.
+    marked: BTreeSet<ServiceKey>,
+    contest: Contest,
+    /// Services to look at again at some time though nothing happens.
+    later: BTreeMap<ServiceKey, i64>,
+    now: i64,
+    /// When the first reservation ends.
+    next_end: Option<i64>,
     leading: bool,
 }
 
@@ -85,15 +139,31 @@ impl Steward {
     pub fn new(classes: Classes) -> Self {
         Self {
             classes,
+            node_ports: NodePortPolicy::Keep,
             services: Table::default(),
             pools: Table::default(),
             allocations: Table::default(),
             namespaces: Table::default(),
             ipam: Ipam::new(),
             faults: BTreeMap::new(),
-            waiting: BTreeSet::new(),
+            waiting: Waiting::default(),
+            woken: BTreeMap::new(),
+            roused: BTreeSet::new(),
+            on_nodes: nodes::OnNodes::default(),
+            flagged: BTreeMap::new(),
+            marked: BTreeSet::new(),
+            contest: Contest::default(),
+            later: BTreeMap::new(),
+            now: 0,
+            next_end: None,
             leading: false,
         }
+    }
+
+    /// The same, with a default for the node ports of all Services.
+    #[must_use]
+    pub fn with_node_ports(self, node_ports: NodePortPolicy) -> Self {
+        Self { node_ports, ..self }
     }
 
     /// Whether every list that a decision needs has been read.
@@ -103,6 +173,7 @@ impl Steward {
             && self.pools.synced()
             && self.allocations.synced()
             && self.namespaces.synced()
+            && self.on_nodes.synced()
     }
 
     /// How many Services wait for an address.
@@ -134,15 +205,17 @@ impl Steward {
         &self.ipam
     }
 
-    /// The locks that came from a pool.
-    pub fn locks_of<'a>(
-        &'a self,
-        pool: &'a PoolName,
-    ) -> impl Iterator<Item = &'a Arc<AllocationRecord>> + 'a {
+    /// The locks of addresses, each with the pool that it came from.
+    pub fn locks_of_pools(&self) -> impl Iterator<Item = (&PoolName, IpAddr, &AllocationRecord)> {
         self.allocations
             .iter()
-            .map(|(_, lock)| lock)
-            .filter(|lock| lock.pool.as_ref() == Some(pool))
+            .filter_map(|(key, lock)| Some((lock.pool.as_ref()?, key.address()?, &**lock)))
+    }
+
+    /// Why the address would not be given to its holder now.
+    #[must_use]
+    pub fn flag(&self, address: IpAddr) -> Option<&str> {
+        self.flagged.get(&address).map(String::as_str)
     }
 
     /// The age order in which Services are served.
@@ -156,7 +229,13 @@ impl Steward {
     pub fn begin(&mut self) -> BTreeSet<ServiceKey> {
         self.leading = true;
         self.ipam = Ipam::new();
-        self.waiting.clear();
+        self.waiting = Waiting::default();
+        self.woken.clear();
+        self.roused.clear();
+        self.flagged.clear();
+        self.later.clear();
+        self.next_end = None;
+        self.on_nodes.forget_services();
         self.configure_pools();
         let locks: Vec<_> = self
             .allocations
@@ -164,6 +243,7 @@ impl Steward {
             .map(|(_, lock)| Arc::clone(lock))
             .collect();
         let mut look: BTreeSet<_> = self.services.iter().map(|(key, _)| key.clone()).collect();
+        look.extend(self.marked.iter().cloned());
         for lock in locks {
             look.extend(self.heed_lock(&lock));
         }
@@ -174,6 +254,8 @@ impl Steward {
                 self.adopt_status(service);
             }
         }
+        // The pool of a reservation may be gone.
+        self.next_end = self.next_end.map(|_| self.now);
         look
     }
 
@@ -182,40 +264,81 @@ impl Steward {
         self.leading = false;
     }
 
+    /// Says what time it is, in seconds of Unix time, and returns the Services that need a look because of it.
+    pub fn tick(&mut self, now: i64) -> BTreeSet<ServiceKey> {
+        if now < self.now {
+            // What had ended may end again.
+            self.next_end = self.next_end.or(Some(now)).map(|end| end.min(now));
+        }
+        self.now = now;
+        let mut look = BTreeSet::new();
+        if self.leading {
+            look.extend(self.ended_reservations());
+            look.extend(self.look_at_nodes());
+            look.extend(
+                self.later
+                    .iter()
+                    .filter(|(_, at)| **at <= now)
+                    .map(|(key, _)| key.clone()),
+            );
+        }
+        look
+    }
+
+    /// When [`Self::tick`] may have something to say.
+    #[must_use]
+    pub fn next_due(&self) -> Option<i64> {
+        let later = self.later.values().min().copied();
+        let dues = [self.next_end, self.on_nodes.next_due(), later];
+        dues.into_iter().flatten().min()
+    }
+
     /// Takes in what a watch says and returns the Services that need a look.
     pub fn take(&mut self, input: Input) -> BTreeSet<ServiceKey> {
         match input {
-            Input::Services(change) => self.services.take(change),
+            Input::Services(change) => self.take_services(change),
             Input::Namespaces(change) => {
                 let names = self.namespaces.take(change);
-                self.waiting
-                    .iter()
-                    .filter(|key| names.contains(&key.namespace))
-                    .cloned()
-                    .collect()
+                let of = |name: String| {
+                    let first = ServiceKey::new(&name, "");
+                    let from_first = self.services.range(first..);
+                    from_first
+                        .take_while(move |(key, _)| key.namespace == name)
+                        .map(|(key, _)| key.clone())
+                };
+                names.into_iter().flat_map(of).collect()
             }
             Input::Pools(change) => {
                 let names = self.pools.take(change);
                 if names.is_empty() || !self.leading {
                     return BTreeSet::new();
                 }
-                self.configure_pools();
-                let held = names
-                    .iter()
-                    .flat_map(|name| self.locks_of(name))
-                    .flat_map(|lock| holders(lock));
-                held.chain(self.waiting.iter().cloned()).collect()
+                self.heed_pools(&names)
             }
             Input::Allocations(change) => {
-                let addresses = self.allocations.take(change);
+                let keys = self.allocations.take(change);
                 if !self.leading {
                     return BTreeSet::new();
                 }
-                addresses
-                    .into_iter()
-                    .flat_map(|address| self.heed_address(address))
-                    .collect()
+                let mut look = BTreeSet::new();
+                for key in keys {
+                    look.extend(self.heed_key(key));
+                    // Who holds it may have come to need less of it.
+                    if let Some(address) = key.address() {
+                        self.stir(address, BTreeSet::new(), &mut look);
+                    }
+                }
+                look
             }
+            Input::Nodes(change) => {
+                self.on_nodes.take_nodes(change);
+                self.look_at_nodes()
+            }
+            Input::Hosts(change) => {
+                self.on_nodes.take_hosts(change);
+                self.look_at_nodes()
+            }
+            Input::Slices(change) => self.on_nodes.take_slices(change),
         }
     }
 
@@ -223,116 +346,183 @@ impl Steward {
     pub fn settle(&mut self, outcome: Outcome) -> BTreeSet<ServiceKey> {
         match outcome {
             Outcome::Locked(lock) => {
-                self.allocations.apply(lock);
-                BTreeSet::new()
+                let mut look = BTreeSet::new();
+                let before = self.allocations.get(&lock.key).cloned();
+                // A holder that shares may have come to need less of the address.
+                if let Some(address) = lock.key.address()
+                    && before.is_some_and(|before| before.holders != lock.holders)
+                {
+                    self.stir(address, BTreeSet::new(), &mut look);
+                }
+                let key = lock.key;
+                self.allocations.answer(lock);
+                // The watch may have told of the past meanwhile, and memory have followed it.
+                if let Some(lock) = self.allocations.get(&key).cloned() {
+                    let mut concerned = self.heed_lock(&lock);
+                    for holder in &lock.holders {
+                        concerned.remove(&heeding::key_of(holder));
+                    }
+                    look.append(&mut concerned);
+                }
+                look
             }
             Outcome::LockTaken { service, existing } => {
-                self.allocations.apply(existing.clone());
+                self.allocations.answer(existing.clone());
                 let mut look = self.heed_lock(&existing);
                 look.insert(service);
                 look
             }
+            Outcome::LockGone {
+                service,
+                key,
+                version,
+            } => {
+                self.forget_lock(key, version.as_deref());
+                [service].into()
+            }
             Outcome::StatusWritten(service) => {
-                self.services.apply(service);
+                let key = service.key.clone();
+                if self.hear_of(service) {
+                    BTreeSet::new()
+                } else {
+                    [key].into()
+                }
+            }
+            Outcome::Found(service) => {
+                let key = service.key.clone();
+                self.hear_of(service);
+                [key].into()
+            }
+            Outcome::Ended { service } => {
+                self.marked.remove(&service);
                 BTreeSet::new()
             }
-            Outcome::Found(service) => self.services.apply(service).into_iter().collect(),
-            Outcome::Unlocked { address, holder } => {
-                if self
-                    .allocations
-                    .get(&address)
-                    .is_some_and(|lock| held_by(lock, &holder))
-                {
-                    self.allocations.remove(&address);
+            Outcome::NodePortsSwitched(service) => {
+                let (key, uid) = (service.key.clone(), service.uid.clone());
+                let off = !service.allocates_node_ports;
+                self.hear_of(service);
+                if off {
+                    self.contest.patched(&uid);
                 }
-                self.ipam.release(address, &holder);
-                self.waiting.clone()
+                [key].into()
+            }
+            Outcome::Unlocked { key, holder, left } => self.let_go_of(key, &holder, left),
+        }
+    }
+
+    /// A plan was not carried out to its end: memory goes back to what the locks say. Returns the Services that need a
+    /// look.
+    pub fn failed(&mut self, plan: &Plan) -> BTreeSet<ServiceKey> {
+        let mut look = BTreeSet::new();
+        let own = plan.made_for.as_ref().map(|of| of.uid.as_str());
+        if own.is_some() {
+            // What this controller knows of the Service is old: others may have written words on it.
+            self.marked.insert(plan.service.clone());
+        }
+        let wanted = plan.locks.iter().map(|lock| (lock.key, own));
+        let unwanted = plan
+            .unlocks
+            .iter()
+            .map(|unlock| (unlock.key, Some(unlock.holder.as_str())));
+        for (key, holder) in wanted.chain(unwanted) {
+            match (self.allocations.get(&key).cloned(), key, holder) {
+                (Some(existing), ..) => look.extend(self.heed_lock(&existing)),
+                (None, LockKey::Address(address), Some(uid)) => {
+                    let before = self.ipam.stirs(address);
+                    self.ipam.release(address, uid);
+                    self.stir(address, before, &mut look);
+                }
+                (None, LockKey::NodePort(port), Some(uid)) => {
+                    self.on_nodes.release(port, uid);
+                    look.extend(self.on_nodes.services().cloned());
+                }
+                (None, _, None) => {}
             }
         }
+        look
     }
 
     /// What to do for a Service now. Takes addresses in memory; doing nothing with the plan is safe, asking again
     /// yields the same.
     pub fn plan(&mut self, key: &ServiceKey) -> Plan {
-        let Some(service) = self.services.get(key).cloned() else {
-            self.waiting.remove(key);
-            let mut plan = Plan::new(key.clone());
-            plan.unlocks = self.unlocks(key, |_| true);
-            plan.ask_first = !plan.unlocks.is_empty();
-            return plan;
+        self.later.remove(key);
+        if self.services.get(key).is_some() {
+            self.marked.remove(key);
+        }
+        let mut plan = match self.services.get(key).cloned() {
+            None => self.plan_end(key),
+            Some(service) if service.deleting => {
+                Plan::new(key.clone(), Some(Version::of(&service)))
+            }
+            Some(service) if self.is_ours(&service) => self.serve(&service),
+            Some(service) if service.class.is_none() => self.plan_hands_off(&service),
+            Some(service) => self.plan_farewell(&service),
         };
-        if service.deleting || (!self.is_ours(&service) && service.class.is_none()) {
-            return Plan::new(key.clone());
+        plan.unlocks.extend(self.ended_for(key));
+        self.pass_turn(key);
+        plan
+    }
+
+    /// Services whose turn came while others were planned for.
+    pub fn roused(&mut self) -> BTreeSet<ServiceKey> {
+        std::mem::take(&mut self.roused)
+    }
+
+    /// Takes in an answer about a Service. `false`: by now the watch says that it is gone, and it may have gone with words
+    /// on it.
+    fn hear_of(&mut self, service: ServiceRecord) -> bool {
+        let key = service.key.clone();
+        self.services.answer(service);
+        let is_there = self.services.get(&key).is_some();
+        if !is_there {
+            self.marked.insert(key);
         }
-        if self.is_ours(&service) {
-            self.serve(&service)
-        } else {
-            self.let_go(&service)
+        is_there
+    }
+
+    /// Forgets a lock that was found to be gone in this version; somebody may have made it again since.
+    fn forget_lock(&mut self, key: LockKey, version: Option<&str>) {
+        let gone: Option<u64> = version.and_then(|version| version.parse().ok());
+        let known = self.allocations.get(&key).map(|lock| lock.version());
+        if known.zip(gone).is_some_and(|(known, gone)| known <= gone) {
+            self.allocations.remove(&key);
         }
+    }
+
+    /// Remembers which of the Services that go carry Herald's words: if one did not go but changed its type, they must
+    /// be taken off.
+    fn take_services(&mut self, change: Change<ServiceRecord>) -> BTreeSet<ServiceKey> {
+        if let Change::Delete(service) = &change {
+            self.contest.forget(&service.uid);
+        }
+        let known: Vec<_> = match &change {
+            Change::Apply(_) | Change::Listed(_) | Change::Relisting => Vec::new(),
+            // The event may tell of words that this table has not heard of.
+            Change::Delete(service) => {
+                let known = self.services.get(&service.key).cloned();
+                [Arc::new(service.clone())]
+                    .into_iter()
+                    .chain(known)
+                    .collect()
+            }
+            Change::Reset(_) | Change::Complete => {
+                let all = self.services.iter().map(|(_, service)| service);
+                all.cloned().collect()
+            }
+        };
+        // A list does not tell of the words that were written between the last event and the end.
+        let is_list = !matches!(change, Change::Delete(_));
+        let look = self.services.take(change);
+        for service in known {
+            if (is_list || service.is_marked()) && self.services.get(&service.key).is_none() {
+                self.marked.insert(service.key.clone());
+            }
+        }
+        look
     }
 
     fn is_ours(&self, service: &ServiceRecord) -> bool {
         self.classes.include(service.class.as_deref())
-    }
-
-    /// Holds in memory what the Service's status already says.
-    fn adopt_status(&mut self, service: &ServiceRecord) {
-        for address in service.status_addresses() {
-            // Refused when another Service holds it: that one was first.
-            let _taken = self.ipam.adopt(address, holder(service), None);
-        }
-    }
-
-    /// Follows the lock of an address, or its absence.
-    fn heed_address(&mut self, address: IpAddr) -> BTreeSet<ServiceKey> {
-        match self.allocations.get(&address).cloned() {
-            Some(lock) => self.heed_lock(&lock),
-            None => self
-                .ipam
-                .holding(address)
-                .map(|h| h.holder.service.clone())
-                .into_iter()
-                .collect(),
-        }
-    }
-
-    /// Makes memory agree with a lock. Returns whom that concerns.
-    fn heed_lock(&mut self, lock: &AllocationRecord) -> BTreeSet<ServiceKey> {
-        let mut concerned: BTreeSet<_> = holders(lock).collect();
-        if let Some(holding) = self.ipam.holding(lock.address).cloned()
-            && !held_by(lock, &holding.holder.uid)
-        {
-            self.ipam.release(lock.address, &holding.holder.uid);
-            concerned.insert(holding.holder.service.clone());
-        }
-        if let Some(first) = lock.holders.first() {
-            let holder = Holder {
-                service: ServiceKey::new(&first.namespace, &first.name),
-                uid: first.uid.clone(),
-            };
-            let _known = self.ipam.adopt(lock.address, holder, lock.pool.clone());
-        }
-        concerned
-    }
-
-    fn configure_pools(&mut self) {
-        let pools = self
-            .pools
-            .iter()
-            .filter_map(|(_, record)| record.pool.as_ref().ok().cloned());
-        let verdicts = self.ipam.set_pools(pools.collect());
-        let unfit = self.pools.iter().filter_map(|(name, record)| {
-            record
-                .pool
-                .as_ref()
-                .err()
-                .map(|unfit| (name.clone(), unfit.reason))
-        });
-        self.ipam.set_unfit_pools(unfit.collect());
-        self.faults = verdicts
-            .into_iter()
-            .filter_map(|(name, verdict)| verdict.err().map(|fault| (name, fault)))
-            .collect();
     }
 }
 
@@ -343,15 +533,5 @@ fn holder(service: &ServiceRecord) -> Holder {
     }
 }
 
-fn holders(lock: &AllocationRecord) -> impl Iterator<Item = ServiceKey> + '_ {
-    lock.holders
-        .iter()
-        .map(|holder| ServiceKey::new(&holder.namespace, &holder.name))
-}
-
-fn held_by(lock: &AllocationRecord, uid: &str) -> bool {
-    lock.holders.iter().any(|holder| holder.uid == uid)
-}
-
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;

@@ -148,7 +148,7 @@ pub(super) fn not_unicast(first: IpAddr, last: IpAddr) -> Option<&'static str> {
 }
 
 /// At most 64 characters of a text that may be of any length, for a message that must fit into a condition.
-pub(super) fn excerpt(text: &str) -> String {
+pub fn excerpt(text: &str) -> String {
     const LENGTH: usize = 64;
     match text.char_indices().nth(LENGTH) {
         Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),

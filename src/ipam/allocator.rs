@@ -1,4 +1,7 @@
-//! The allocator: pools and holdings together.
+//! The allocator: pools, holdings and reservations together.
+
+mod records;
+mod views;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,25 +9,26 @@ use std::{
     sync::Arc,
 };
 
-use herald_spi::{PoolName, ServiceKey};
+use herald_spi::PoolName;
 
 use super::{
-    Counts, Grant, Holder, Holding, Pool, PoolFault, Refusal, Request, choice::Choice,
-    ledger::Ledger, stocks::Stocks,
+    Explanation, Grant, Pool, PoolFault, Refusal, Request, Wait, choice::Choice, ledger::Ledger,
+    reservations::Reservations, stocks::Stocks,
 };
 
 /// Pools and holdings, and the answers to requests.
 ///
-/// Every call costs O(log n) in the number of free ranges and held addresses, plus a look at each pool that is tried;
-/// how many addresses are taken does not matter. [`Self::set_pools`] rebuilds.
+/// Every call costs O(log n) in the number of free ranges and held addresses, plus a look at each pool that is tried,
+/// at each Service that shares an address in question, and, for a request with a sharing key, at the addresses that
+/// are shared under it; how many addresses are taken does not matter. [`Self::set_pools`] rebuilds.
 ///
-/// Use: [`Self::set_pools`], then [`Self::adopt`] every recorded address, oldest Service first, then
-/// [`Self::allocate`]. A grant is in this memory at once; the caller locks what was taken in the cluster, and calls
+/// Use: [`Self::set_pools`], then [`Self::adopt`] every recorded address, oldest Service first, and [`Self::reserve`]
+/// every reserved one, then [`Self::allocate`]. A grant is in this memory at once; the caller locks what was taken in the cluster, and calls
 /// [`Self::release`] for what it could not lock.
 ///
 /// ```
 /// # use std::collections::BTreeMap;
-/// # use herald::ipam::{Families, Family, Ipam, Pool, Request};
+/// # use herald::ipam::{Families, Family, Ipam, Pool, Request, Terms};
 /// # use herald_spi::ServiceKey;
 /// let mut ipam = Ipam::new();
 /// ipam.set_pools(vec![Pool::parse("lan".into(), 0, &["192.168.77.200-192.168.77.250"], &[])?]);
@@ -37,6 +41,7 @@ use super::{
 ///     families: Families::Single(Family::V4),
 ///     addresses: vec![],
 ///     pools: vec![],
+///     terms: Terms::default(),
 /// };
 /// let grant = ipam.allocate(&web)?;
 /// assert_eq!(grant.addresses[0].address.to_string(), "192.168.77.200");
@@ -47,6 +52,7 @@ use super::{
 pub struct Ipam {
     stocks: Stocks,
     ledger: Ledger,
+    reservations: Reservations,
     /// Held addresses that no Ready pool gives out.
     outside: BTreeSet<IpAddr>,
     unfit: BTreeMap<PoolName, &'static str>,
@@ -60,17 +66,27 @@ impl Ipam {
     }
 
     /// Replaces all pools, and says of each whether it is Ready. Nobody loses an address by it: what is held stays
-    /// held, also outside every pool.
+    /// held, and what is reserved reserved, also outside every pool.
     pub fn set_pools(&mut self, pools: Vec<Pool>) -> BTreeMap<PoolName, Result<(), PoolFault>> {
         self.stocks = Stocks::new(pools);
         self.outside.clear();
-        for (address, _) in self.ledger.iter() {
-            match self.stocks.at_mut(address) {
-                Some(stock) => {
-                    stock.take(address);
-                }
-                None => {
-                    self.outside.insert(address);
+        for (address, holding) in self.ledger.iter() {
+            let Some(stock) = self.stocks.at_mut(address) else {
+                self.outside.insert(address);
+                continue;
+            };
+            stock.take(address);
+            if stock.pool.quota_per_namespace.is_some() {
+                let services = holding.shares.iter().map(|share| &share.holder.service);
+                let namespaces: BTreeSet<_> = services.map(|service| &service.namespace).collect();
+                namespaces.into_iter().for_each(|name| stock.charge(name));
+            }
+        }
+        for (address, reservation) in self.reservations.iter() {
+            if let Some(stock) = self.stocks.at_mut(address) {
+                stock.reserve(address);
+                if let Some(service) = &reservation.awaited {
+                    stock.charge(&service.namespace);
                 }
             }
         }
@@ -81,32 +97,6 @@ impl Ipam {
     /// not say that they do not exist.
     pub fn set_unfit_pools(&mut self, unfit: BTreeMap<PoolName, &'static str>) {
         self.unfit = unfit;
-    }
-
-    /// Takes a recorded address for its holder, whether or not a pool has it, also before pools are known. `pool` is the
-    /// one that the record names. Does nothing if the holder has the address already.
-    ///
-    /// # Errors
-    /// [`Refusal::AddressInUse`] if another Service has it.
-    pub fn adopt(
-        &mut self,
-        address: IpAddr,
-        holder: Holder,
-        pool: Option<PoolName>,
-    ) -> Result<(), Refusal> {
-        if let Some(holding) = self.ledger.get(address) {
-            return if *holding.holder == holder {
-                Ok(())
-            } else {
-                Err(Refusal::AddressInUse {
-                    address,
-                    holder: holding.holder.clone(),
-                })
-            };
-        }
-        self.take(address);
-        self.ledger.enter(address, Arc::new(holder), pool);
-        Ok(())
     }
 
     /// Gives the Service what it asks for, and takes it in memory. What it has and may keep stays as it is, so that the
@@ -147,83 +137,19 @@ impl Ipam {
         self.choice(request, self.held(request), published).make()
     }
 
-    /// Gives an address back to the pool that has it now; `false` if the Service with this uid does not hold it.
-    pub fn release(&mut self, address: IpAddr, uid: &str) -> bool {
-        if self
-            .ledger
-            .get(address)
-            .is_none_or(|holding| holding.holder.uid != uid)
-        {
-            return false;
-        }
-        self.ledger.strike(address);
-        self.outside.remove(&address);
-        if let Some(stock) = self.stocks.at_mut(address) {
-            stock.give_back(address);
-        }
-        true
-    }
-
-    /// Who has the address.
+    /// What could turn the answer to this request into a better one, or take its flags down; nothing if it gets all
+    /// that it asks for, or contradicts itself.
     #[must_use]
-    pub fn holder(&self, address: IpAddr) -> Option<&Holder> {
-        self.ledger.get(address).map(|holding| &*holding.holder)
+    pub fn waits(&self, request: &Request, published: &[IpAddr]) -> BTreeSet<Wait> {
+        let choice = self.choice(request, self.held(request), published);
+        choice.waits(&choice.make())
     }
 
-    /// Who has the address, and where it came from.
+    /// What [`Self::allocate_keeping`] would answer, and how that comes about.
     #[must_use]
-    pub fn holding(&self, address: IpAddr) -> Option<&Holding> {
-        self.ledger.get(address)
-    }
-
-    /// Every address in use, in order.
-    pub fn holdings(&self) -> impl Iterator<Item = (IpAddr, &Holding)> {
-        self.ledger.iter()
-    }
-
-    /// The addresses of a Service, in order: also those of earlier Services of the same name.
-    #[must_use]
-    pub fn held_by(&self, service: &ServiceKey) -> BTreeSet<IpAddr> {
-        self.ledger.of_service(service)
-    }
-
-    /// The addresses of exactly this holder, in order.
-    pub fn held_by_holder(&self, holder: &Holder) -> impl Iterator<Item = IpAddr> {
-        self.ledger
-            .of_holder(&holder.service, &holder.uid)
-            .iter()
-            .copied()
-    }
-
-    /// The Ready pool that gives the address out, held or not.
-    #[must_use]
-    pub fn pool_of(&self, address: IpAddr) -> Option<&PoolName> {
-        self.stocks.at(address).map(|stock| &stock.pool.name)
-    }
-
-    /// How many addresses a Ready pool has.
-    #[must_use]
-    pub fn counts(&self, pool: &PoolName) -> Option<Counts> {
-        self.stocks.named(pool).map(|stock| stock.counts())
-    }
-
-    /// Held addresses that no Ready pool gives out: outside every range, or excluded now. Those that came from a pool
-    /// ([`Holding::pool`]) make it Degraded.
-    pub fn outside(&self) -> impl Iterator<Item = (IpAddr, &Holding)> {
-        self.outside
-            .iter()
-            .filter_map(|address| Some((*address, self.ledger.get(*address)?)))
-    }
-
-    /// The pools that held addresses came from and that are gone or not Ready.
-    #[must_use]
-    pub fn pools_missing(&self) -> BTreeSet<&PoolName> {
-        let homes = self
-            .outside()
-            .filter_map(|(_, holding)| holding.pool.as_ref());
-        homes
-            .filter(|pool| self.stocks.named(pool).is_none())
-            .collect()
+    pub fn explain(&self, request: &Request, published: &[IpAddr]) -> Explanation {
+        self.choice(request, self.held(request), published)
+            .explain()
     }
 
     fn choice<'a>(
@@ -235,6 +161,7 @@ impl Ipam {
         Choice {
             stocks: &self.stocks,
             ledger: &self.ledger,
+            reservations: &self.reservations,
             unfit: &self.unfit,
             request,
             held,
@@ -249,24 +176,12 @@ impl Ipam {
     fn carry_out(&mut self, request: &Request, grant: &Grant) {
         for granted in &grant.addresses {
             let (address, pool) = (granted.address, granted.pool.clone());
+            let terms = request.terms.clone();
             if grant.taken.contains(&address) {
-                self.take(address);
-                self.ledger.enter(address, Arc::new(request.holder()), pool);
+                self.enter(address, Arc::new(request.holder()), terms, pool);
             } else {
+                self.ledger.set_terms(address, &request.uid, terms);
                 self.ledger.set_pool(address, pool);
-            }
-        }
-    }
-
-    /// Takes an address off its shelf, or notes that none has it.
-    fn take(&mut self, address: IpAddr) {
-        match self.stocks.at_mut(address) {
-            Some(stock) => {
-                let free = stock.take(address);
-                debug_assert!(free, "{address} is neither free nor held");
-            }
-            None => {
-                self.outside.insert(address);
             }
         }
     }

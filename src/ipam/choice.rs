@@ -1,22 +1,38 @@
 //! The choice of addresses for one request. Reads only; [`super::Ipam`] carries it out.
 //!
 //! For each wanted family, in this order: the requested address; an address that the Service has and that fits the
-//! request; the lowest free address of the first pool that may serve it. Two missing families come from one pool if one
-//! has both, and a family that is added comes from the pool of the other if it can.
+//! request; one that is kept for it; the lowest one that is shared under its key and that it may share; the lowest free
+//! address of the first pool that may serve it. Two missing families come from one pool if one has both, and a family
+//! that is added comes from the pool of the other if it can.
+//!
+//! ```text
+//!   named (requested, kept, reserved) ─▶ joining ─▶ filling ─▶ Grant ◀── flags
+//!                                                     └──────▶ missing (Refusal) ─▶ waits
+//! ```
+
+mod explaining;
+mod filling;
+mod flags;
+mod joining;
+mod missing;
+mod named;
+mod waits;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
 use herald_spi::PoolName;
 
 use super::{
-    Families, Family, Grant, Granted, Holding, Lack, PassedOver, PerFamily, Place, Refusal,
-    Request, Why, ledger::Ledger, stock::Stock, stocks::Stocks,
+    Family, Grant, Granted, PerFamily, Refusal, Request, Why, ledger::Ledger,
+    reservations::Reservations, stock::Stock, stocks::Stocks,
 };
 
 /// Everything that a choice depends on.
+#[derive(Clone, Copy)]
 pub(super) struct Choice<'a> {
     pub(super) stocks: &'a Stocks,
     pub(super) ledger: &'a Ledger,
+    pub(super) reservations: &'a Reservations,
     /// Pools that exist and could not be read, with the reason.
     pub(super) unfit: &'a BTreeMap<PoolName, &'static str>,
     pub(super) request: &'a Request,
@@ -28,172 +44,33 @@ pub(super) struct Choice<'a> {
 
 type Parts = PerFamily<Option<Granted>>;
 
-/// Why a family is missing; the earlier ones are the nearer misses.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Cause {
-    /// A pool that may serve the Service is full.
-    Exhausted,
-    /// A named pool does not exist.
-    NotFound,
-    /// A named pool is not Ready, or there is no pool to try.
-    NoPool,
-    /// A named pool does not allow the Service.
-    NotAllowed,
-    /// No pool that may serve the Service has the family.
-    NoRange,
-}
-
 impl<'a> Choice<'a> {
     /// What the request is granted.
     pub(super) fn make(&self) -> Result<Grant, Refusal> {
-        self.request.check()?;
-        let mut parts = Parts::default();
-        for family in self.request.families.wanted() {
-            *parts.get_mut(family) = match self.request.address_of(family) {
-                Some(address) => Some(self.requested(address)?),
-                None => self.kept(family),
-            };
-        }
-        self.fill(&mut parts);
+        let parts = self.parts()?;
         let lacking = self.lacking(&parts)?;
         Ok(self.grant(parts, lacking))
     }
 
-    /// An address that the request names.
-    fn requested(&self, address: IpAddr) -> Result<Granted, Refusal> {
-        let holding = self.ledger.get(address);
-        if let Some(holding) = holding.filter(|holding| self.fits(address, holding)) {
-            return Ok(self.hold(address, holding));
+    /// What can be had of each family; an error if what the request names, or the Service has, cannot be.
+    fn parts(&self) -> Result<Parts, Refusal> {
+        self.request.check()?;
+        let mut parts = Parts::default();
+        for family in self.request.families.wanted() {
+            let part = match self.request.address_of(family) {
+                Some(address) => Some(self.requested(address, &parts)?),
+                None => self.kept(family)?,
+            };
+            *parts.get_mut(family) = part;
         }
-        let elsewhere = |place| Refusal::AddressNotInPool { address, place };
-        let Some(Stock { pool, .. }) = self.stocks.at(address) else {
-            return Err(elsewhere(self.stocks.place(address)));
-        };
-        if self.request.passes_by(&pool.name) {
-            return Err(elsewhere(Place::Elsewhere(pool.name.clone())));
+        for family in self.missing(&parts) {
+            *parts.get_mut(family) = self.awaited(family);
         }
-        pool.admit_on_request(self.request)
-            .map_err(|why| Refusal::PoolNotAllowed {
-                address: Some(address),
-                passed: PassedOver::new([(&pool.name, why)]),
-            })?;
-        match holding {
-            Some(holding) => Err(Refusal::AddressInUse {
-                address,
-                holder: holding.holder.clone(),
-            }),
-            None => Ok(Granted {
-                address,
-                pool: Some(pool.name.clone()),
-            }),
+        for family in self.missing(&parts) {
+            *parts.get_mut(family) = self.joined(family, &parts);
         }
-    }
-
-    /// An address of the family that the Service has and may keep: of several the published one, else the lowest.
-    fn kept(&self, family: Family) -> Option<Granted> {
-        self.held
-            .iter()
-            .filter(|address| Family::of(**address) == family)
-            .filter_map(|address| Some((*address, self.ledger.get(*address)?)))
-            .filter(|(address, holding)| self.fits(*address, holding))
-            .min_by_key(|(address, _)| (!self.published.contains(address), *address))
-            .map(|(address, holding)| self.hold(address, holding))
-    }
-
-    /// Whether the Service has the address, and from a pool that it asks for: the one that it came from or the one that
-    /// has it now. What has become of the pool, and whom it serves by now, does not matter: edits evict nobody.
-    fn fits(&self, address: IpAddr, holding: &Holding) -> bool {
-        let asked = |pool: &PoolName| !self.request.passes_by(pool);
-        self.held.contains(&address)
-            && (self.request.pools.is_empty()
-                || holding.pool.as_ref().is_some_and(asked)
-                || self
-                    .stocks
-                    .at(address)
-                    .is_some_and(|stock| asked(&stock.pool.name)))
-    }
-
-    /// An address that the Service keeps, with the pool that it is now said to come from.
-    fn hold(&self, address: IpAddr, holding: &Holding) -> Granted {
-        let now = self.stocks.at(address).map(|stock| &stock.pool.name);
-        let now = now.filter(|pool| !self.request.passes_by(pool));
-        Granted {
-            address,
-            pool: now.or(holding.pool.as_ref()).cloned(),
-        }
-    }
-
-    /// Takes free addresses for the wanted families that are missing.
-    fn fill(&self, parts: &mut Parts) {
-        let missing: Vec<Family> = self.missing(parts);
-        if let [first, second] = *missing
-            && let Some(stock) = self
-                .candidates(|stock| stock.has_free(first) && stock.has_free(second))
-                .next()
-        {
-            *parts.get_mut(first) = pick(stock, first);
-            *parts.get_mut(second) = pick(stock, second);
-            return;
-        }
-        for family in missing {
-            let anchor = parts
-                .get(family.other())
-                .as_ref()
-                .and_then(|other| self.stocks.at(other.address))
-                .map(|stock| &stock.pool.name);
-            let stock = self
-                .candidates(|stock| stock.has_free(family) && Some(&stock.pool.name) == anchor)
-                .chain(self.candidates(|stock| stock.has_free(family)))
-                .next();
-            *parts.get_mut(family) = stock.and_then(|stock| pick(stock, family));
-        }
-    }
-
-    /// The pools that may serve the request, in the order in which they are tried, of those that have what it takes.
-    fn candidates(&self, has: impl Fn(&Stock) -> bool) -> impl Iterator<Item = &'a Stock> {
-        let (stocks, request) = (self.stocks, self.request);
-        let named = request.pools.iter().filter_map(|name| stocks.named(name));
-        let automatic = stocks.ready().filter(|_| request.pools.is_empty());
-        // The names are an empty list when any automatic pool will do, and then only the second part yields.
-        named
-            .chain(automatic)
-            .filter(move |stock| has(stock) && self.admits(stock).is_ok())
-    }
-
-    fn admits(&self, stock: &Stock) -> Result<(), Why> {
-        if self.request.pools.is_empty() {
-            stock.pool.admit_automatically(self.request)
-        } else {
-            stock.pool.admit_on_request(self.request)
-        }
-    }
-
-    fn missing(&self, parts: &Parts) -> Vec<Family> {
-        self.request
-            .families
-            .wanted()
-            .filter(|family| parts.get(*family).is_none())
-            .collect()
-    }
-
-    /// Whether the request can do with what there is, and why the rest is missing.
-    fn lacking(&self, parts: &Parts) -> Result<Option<Refusal>, Refusal> {
-        let missing = self.missing(parts);
-        match (self.request.families, &*missing) {
-            (_, []) => Ok(None),
-            (Families::Prefer(_), [family]) if !self.would_lose(*family) => {
-                Ok(Some(self.refusal(missing)))
-            }
-            _ => Err(self.refusal(missing)),
-        }
-    }
-
-    /// Whether the Service would lose a published address of the missing family that it should keep. It may lose one
-    /// where the request leaves no room for the family, never by a slip or because a pool is full.
-    fn would_lose(&self, missing: Family) -> bool {
-        let lost =
-            |address: &IpAddr| Family::of(*address) == missing && self.held.contains(address);
-        self.published.iter().any(lost) && self.cause(missing) != Cause::NoRange
+        self.fill(&mut parts);
+        Ok(parts)
     }
 
     fn grant(&self, mut parts: Parts, lacking: Option<Refusal>) -> Grant {
@@ -216,81 +93,29 @@ impl<'a> Choice<'a> {
                 .copied()
                 .filter(|address| !granted(address))
                 .collect(),
+            flags: self.flags(&addresses),
             addresses,
             lacking,
         }
     }
 
-    /// Why these families are missing.
-    fn refusal(&self, missing: Vec<Family>) -> Refusal {
-        let causes = missing.iter().map(|family| self.cause(*family));
-        // Dual stack that is preferred misses by its nearest family, dual stack that is required by its farthest.
-        let cause = match self.request.families {
-            Families::Prefer(_) => causes.min(),
-            Families::Single(_) | Families::Require(_) => causes.max(),
-        };
-        let passed = self.passed(&missing);
-        match cause.unwrap_or(Cause::NoPool) {
-            Cause::Exhausted => Refusal::PoolExhausted { missing, passed },
-            Cause::NoRange => Refusal::FamilyUnavailable { missing, passed },
-            Cause::NoPool => Refusal::NoPool(passed),
-            Cause::NotFound => Refusal::PoolNotFound(passed),
-            Cause::NotAllowed => Refusal::PoolNotAllowed {
-                address: None,
-                passed,
-            },
-        }
-    }
-
-    /// Why one family is missing: the nearest miss of all pools that count.
-    fn cause(&self, family: Family) -> Cause {
-        if self.request.pools.is_empty() {
-            let mut causes = self
-                .candidates(|_| true)
-                .map(|stock| cause_of(stock, family));
-            let first = causes.next().unwrap_or(Cause::NoPool);
-            return causes.fold(first, Cause::min);
-        }
-        let cause = |name| match self.stocks.named(name) {
-            Some(stock) if self.admits(stock).is_ok() => cause_of(stock, family),
-            Some(_) => Cause::NotAllowed,
-            None if self.fault(name).is_some() => Cause::NoPool,
-            None => Cause::NotFound,
-        };
+    fn missing(&self, parts: &Parts) -> Vec<Family> {
         self.request
-            .pools
-            .iter()
-            .map(cause)
-            .min()
-            .unwrap_or(Cause::NoPool)
+            .families
+            .wanted()
+            .filter(|family| parts.get(*family).is_none())
+            .collect()
     }
 
-    /// The pools that were tried, and why each did not serve.
-    fn passed(&self, missing: &[Family]) -> PassedOver {
-        let why = |stock: &Stock| {
-            let lack = |family| missing.contains(&family).then(|| stock.lack(family));
-            self.admits(stock).err().unwrap_or_else(|| {
-                Why::Lacks(PerFamily {
-                    v4: lack(Family::V4),
-                    v6: lack(Family::V6),
-                })
-            })
-        };
-        if !self.request.pools.is_empty() {
-            return PassedOver::new(self.request.pools.iter().map(|name| {
-                let missing = || self.fault(name).map_or(Why::NotFound, Why::NotReady);
-                (name, self.stocks.named(name).map_or_else(missing, why))
-            }));
+    fn admits(&self, stock: &Stock) -> Result<(), Why> {
+        if self.request.pools.is_empty() {
+            stock.pool.admit_automatically(self.request)
+        } else {
+            stock.pool.admit_on_request(self.request)
         }
-        let ready = self
-            .stocks
-            .ready()
-            .map(|stock| (&stock.pool.name, why(stock)));
-        let unfit = self.unfit.iter().map(|(name, reason)| (name, *reason));
-        let unready = self.stocks.unready().chain(unfit);
-        PassedOver::new(ready.chain(unready.map(|(name, reason)| (name, Why::NotReady(reason)))))
     }
 
+    /// Why the pool of that name is not Ready, if it exists.
     fn fault(&self, name: &PoolName) -> Option<&'static str> {
         let unfit = self.unfit.get(name).copied();
         self.stocks
@@ -298,19 +123,26 @@ impl<'a> Choice<'a> {
             .map(|fault| fault.reason())
             .or(unfit)
     }
-}
 
-fn pick(stock: &Stock, family: Family) -> Option<Granted> {
-    Some(Granted {
-        address: stock.first_free(family)?,
-        pool: Some(stock.pool.name.clone()),
-    })
-}
+    /// How many more addresses of the pool the namespace may have beside the parts that are chosen already.
+    fn room(&self, stock: &Stock, parts: &Parts) -> u64 {
+        let Some((held, quota)) = stock.quota(&self.request.service.namespace) else {
+            return u64::MAX;
+        };
+        let chosen = [&parts.v4, &parts.v6].into_iter().flatten();
+        let costs = chosen
+            .filter(|part| !self.is_of_namespace(part.address))
+            .filter_map(|part| self.stocks.at(part.address))
+            .filter(|other| other.pool.name == stock.pool.name);
+        u64::from(quota)
+            .saturating_sub(held)
+            .saturating_sub(costs.map(|_| 1).sum())
+    }
 
-/// Why a pool that may serve the Service does not.
-fn cause_of(stock: &Stock, family: Family) -> Cause {
-    match stock.lack(family) {
-        Lack::Full { .. } | Lack::Free => Cause::Exhausted,
-        Lack::NoRange => Cause::NoRange,
+    /// Whether a Service of the namespace has the address, or it is kept for one: then it costs no more.
+    fn is_of_namespace(&self, address: IpAddr) -> bool {
+        let namespace = &self.request.service.namespace;
+        self.ledger.is_held_in(address, namespace)
+            || self.reservations.awaits_namespace(address, namespace)
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use herald_spi::PoolName;
 
-use super::Refusal;
+use super::{Flag, Refusal};
 
 /// What a Service has after its request was granted.
 ///
@@ -14,12 +14,14 @@ use super::Refusal;
 pub struct Grant {
     /// One address of each family that was granted, the primary family first.
     pub addresses: Vec<Granted>,
-    /// Those of them that the Service did not have before.
+    /// Those of them that the Service did not have before, shared ones and reserved ones included.
     pub taken: Vec<IpAddr>,
     /// Addresses that the Service has and that the request no longer includes, in order.
     pub surplus: Vec<IpAddr>,
     /// Why a Service that prefers dual stack has no address of the other family.
     pub lacking: Option<Refusal>,
+    /// What the Service keeps although its pools have changed.
+    pub flags: Vec<Flag>,
 }
 
 /// A granted address.
@@ -27,8 +29,10 @@ pub struct Grant {
 pub struct Granted {
     /// The address.
     pub address: IpAddr,
-    /// The pool it comes from: what belongs in the record and in `allocated-from`. `None`: from outside every pool.
+    /// The pool it comes from: what belongs in `allocated-from`. `None`: from outside every pool.
     ///
-    /// It is the pool that has the address now, unless the Service asks for the one that had it before.
+    /// It is the pool that has the address now, unless the Service asks for the one that had it before. What belongs
+    /// in the record is [`super::Holding::pool`]: of a shared address it stays as it is, because each who shares it may
+    /// ask for another pool.
     pub pool: Option<PoolName>,
 }

@@ -32,6 +32,13 @@ pub struct Passed {
 pub enum Why {
     /// It may serve the Service and has not what is needed; `None`: the family was not needed from it.
     Lacks(PerFamily<Option<Lack>>),
+    /// The Services of the namespace hold as many of its addresses as they may.
+    QuotaExceeded {
+        /// How many they hold, reserved ones included.
+        held: u64,
+        /// How many they may hold.
+        quota: u32,
+    },
     /// No pool has that name.
     NotFound,
     /// The pool is not Ready, for this reason.
@@ -42,6 +49,8 @@ pub enum Why {
     ServiceNotSelected,
     /// It serves only what asks for it.
     NotAutomatic,
+    /// The Service asks for other pools. Only in explanations.
+    NotNamed,
 }
 
 /// What a pool has of a family that was needed.
@@ -53,6 +62,8 @@ pub enum Lack {
     Full {
         /// How many it has.
         capacity: u128,
+        /// How many of them are held by nobody and kept back.
+        reserved: u128,
     },
     /// It has no addresses of the family.
     NoRange,
@@ -78,11 +89,12 @@ impl PassedOver {
 impl Why {
     const fn rank(self) -> u8 {
         match self {
-            Self::Lacks(_) => 0,
+            Self::Lacks(_) | Self::QuotaExceeded { .. } => 0,
             Self::NotFound => 1,
             Self::NotReady(_) => 2,
             Self::NamespaceNotAllowed | Self::ServiceNotSelected => 3,
             Self::NotAutomatic => 4,
+            Self::NotNamed => 5,
         }
     }
 }
@@ -112,19 +124,27 @@ impl fmt::Display for Why {
                     let separator = if index == 0 { "" } else { ", " };
                     match lack {
                         Lack::Free => write!(f, "{separator}{family} free")?,
-                        Lack::Full { capacity } => {
-                            write!(f, "{separator}{family} full (0 of {capacity} free)")?;
+                        Lack::Full { capacity, reserved } => {
+                            write!(f, "{separator}{family} full (0 of {capacity} free")?;
+                            match reserved {
+                                0 => f.write_str(")")?,
+                                reserved => write!(f, ", {reserved} reserved)")?,
+                            }
                         }
                         Lack::NoRange => write!(f, "{separator}no {family} addresses")?,
                     }
                 }
                 Ok(())
             }
+            Self::QuotaExceeded { held, quota } => {
+                write!(f, "this namespace holds {held} of at most {quota}")
+            }
             Self::NotFound => f.write_str("not found"),
             Self::NotReady(reason) => write!(f, "not Ready ({reason})"),
             Self::NamespaceNotAllowed => f.write_str("does not allow this namespace"),
             Self::ServiceNotSelected => f.write_str("its serviceSelector does not match"),
             Self::NotAutomatic => f.write_str("not automatic, serves only what names it"),
+            Self::NotNamed => f.write_str("not among the pools that the Service names"),
         }
     }
 }
@@ -136,7 +156,10 @@ mod tests {
     #[test]
     fn the_nearest_pools_come_first_and_the_rest_is_counted() {
         let full = Why::Lacks(PerFamily {
-            v4: Some(Lack::Full { capacity: 51 }),
+            v4: Some(Lack::Full {
+                capacity: 51,
+                reserved: 2,
+            }),
             v6: Some(Lack::NoRange),
         });
         let [lan, dmz, typo] = ["lan", "dmz", "typo"].map(PoolName::from);
@@ -147,7 +170,7 @@ mod tests {
         ]);
         assert_eq!(
             passed.to_string(),
-            "pool lan: IPv4 full (0 of 51 free), no IPv6 addresses; pool typo: not found; \
+            "pool lan: IPv4 full (0 of 51 free, 2 reserved), no IPv6 addresses; pool typo: not found; \
              pool dmz: not automatic, serves only what names it"
         );
         let many = PassedOver::new(std::iter::repeat_n((&lan, full), 1_000));

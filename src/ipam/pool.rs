@@ -3,7 +3,8 @@
 use herald_spi::PoolName;
 
 use super::{
-    InvalidSelector, Range, RangeError, Request, Selector, Tenants, address::excerpt, passed::Why,
+    InvalidSelector, Range, RangeError, Request, Scope, Selector, Tenants, address::excerpt,
+    passed::Why,
 };
 
 /// The rules of an `AddressPool`.
@@ -27,6 +28,10 @@ pub struct Pool {
     pub tenants: Tenants,
     /// Which Services may use it; `None`: all.
     pub service_selector: Option<Selector>,
+    /// Who may share one of its addresses by key.
+    pub shared_by: Scope,
+    /// How many of its addresses the Services of one namespace may hold; `None`: any number.
+    pub quota_per_namespace: Option<u32>,
 }
 
 /// Why a pool is not Ready.
@@ -87,6 +92,8 @@ impl Pool {
             avoid_edge_addresses: false,
             tenants: Tenants::default(),
             service_selector: None,
+            shared_by: Scope::default(),
+            quota_per_namespace: None,
         })
     }
 

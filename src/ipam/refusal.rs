@@ -1,10 +1,10 @@
 //! Why a request was not granted, as data; the text is made only when somebody reads it.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
 
-use herald_spi::PoolName;
+use herald_spi::{PoolName, Port, ServiceKey};
 
-use super::{Family, Holder, InvalidRequest, PassedOver};
+use super::{Family, Holder, InvalidRequest, Mismatch, PassedOver, moment::Moment};
 
 /// Why a request was not granted. The message says which pools were tried, who is in the way and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +19,18 @@ pub enum Refusal {
     )]
     PoolExhausted {
         /// The families of which no address was free.
+        missing: Vec<Family>,
+        /// The pools that were tried.
+        passed: PassedOver,
+    },
+    /// A pool could serve the Service, but its namespace has as many addresses of it as it may have.
+    #[error(
+        "no {} address within the quota: {passed}; delete a Service of this namespace that no longer needs its own, \
+         or have the pool's quotaPerNamespace raised",
+        Listed(missing, "or")
+    )]
+    QuotaExceeded {
+        /// The families that are missing.
         missing: Vec<Family>,
         /// The pools that were tried.
         passed: PassedOver,
@@ -57,16 +69,56 @@ pub enum Refusal {
         /// Where it is instead.
         place: Place,
     },
-    /// Somebody else has the address.
+    /// Somebody else has the address, and the Service has no sharing key.
     #[error(
-        "{address} is in use by Service {holder} (uid {}); ask for another address, or delete that Service",
-        holder.uid
+        "{address} is in use by Service {holder} (uid {}), {}",
+        holder.uid,
+        how_held(*shared)
     )]
     AddressInUse {
         /// The address.
         address: IpAddr,
         /// Who has it; of the same namespace and name, if an earlier Service of that name is not yet cleared away.
         holder: Arc<Holder>,
+        /// Whether that Service would share it by key.
+        shared: bool,
+    },
+    /// A Service with the same sharing key serves the same port.
+    #[error(
+        "{port}{} of {address} is in use by Service {holder} (uid {}) with the same sharing key; change the port of \
+         one of them, or ask for another address",
+        AndMore(clashes.len().saturating_sub(1)),
+        holder.uid
+    )]
+    PortInUse {
+        /// The address.
+        address: IpAddr,
+        /// The first port that both serve.
+        port: Port,
+        /// The other Service.
+        holder: Arc<Holder>,
+        /// All ports of the Service that others serve, and who does.
+        clashes: BTreeMap<Port, Arc<Holder>>,
+    },
+    /// A Service that has the address does not share it with this one.
+    #[error("{address} cannot be shared with Service {holder} (uid {}): {why}", holder.uid)]
+    SharingKeyMismatch {
+        /// The address.
+        address: IpAddr,
+        /// The other Service.
+        holder: Arc<Holder>,
+        /// What is between them.
+        why: Mismatch,
+    },
+    /// Nobody has the address, and it is kept back.
+    #[error("{address} is {} until {}; ask for another address, or wait", kept_back(awaited.as_ref()), Moment(*until))]
+    AddressReserved {
+        /// The address.
+        address: IpAddr,
+        /// The Service that it is kept for; `None`: in quarantine.
+        awaited: Option<ServiceKey>,
+        /// Until when, in seconds of Unix time.
+        until: i64,
     },
     /// The request contradicts itself.
     #[error(transparent)]
@@ -95,6 +147,9 @@ pub enum Place {
 
 struct Listed<'a>(&'a [Family], &'static str);
 
+/// How many ports there are besides the one that is named.
+struct AndMore(usize);
+
 impl Refusal {
     /// The one word, the same in conditions, Events, metrics and logs.
     #[must_use]
@@ -102,12 +157,27 @@ impl Refusal {
         match self {
             Self::NoPool(_) => "NoPool",
             Self::PoolExhausted { .. } => "PoolExhausted",
+            Self::QuotaExceeded { .. } => "QuotaExceeded",
             Self::PoolNotFound(_) => "PoolNotFound",
             Self::PoolNotAllowed { .. } => "PoolNotAllowed",
             Self::FamilyUnavailable { .. } => "FamilyUnavailable",
             Self::AddressNotInPool { .. } => "AddressNotInPool",
             Self::AddressInUse { .. } => "AddressInUse",
+            Self::PortInUse { .. } => "PortInUse",
+            Self::SharingKeyMismatch { .. } => "SharingKeyMismatch",
+            Self::AddressReserved { .. } => "AddressReserved",
             Self::InvalidRequest(_) => "InvalidRequest",
+        }
+    }
+
+    /// The ports of the Service that others serve on an address, each with who does, if that is the reason.
+    #[must_use]
+    pub const fn clashing_ports(&self) -> Option<(IpAddr, &BTreeMap<Port, Arc<Holder>>)> {
+        match self {
+            Self::PortInUse {
+                address, clashes, ..
+            } => Some((*address, clashes)),
+            _ => None,
         }
     }
 }
@@ -121,6 +191,16 @@ impl fmt::Display for Listed<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for AndMore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            1 => f.write_str(" (and one more port)"),
+            more => write!(f, " (and {more} more ports)"),
+        }
     }
 }
 
@@ -179,5 +259,21 @@ const fn other_choice(address: Option<IpAddr>) -> &'static str {
     match address {
         Some(_) => "ask for another address",
         None => "name another pool in herald.dev/pool",
+    }
+}
+
+const fn how_held(shared: bool) -> &'static str {
+    if shared {
+        "which shares it only by key; ask for another address, give this Service the same herald.dev/sharing-key, or \
+         delete that Service"
+    } else {
+        "which does not share it; ask for another address, or delete that Service"
+    }
+}
+
+fn kept_back(awaited: Option<&ServiceKey>) -> String {
+    match awaited {
+        Some(service) => format!("kept for Service {service}"),
+        None => "in quarantine (a host that is none of Herald's uses it)".to_owned(),
     }
 }

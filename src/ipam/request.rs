@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use herald_spi::{PoolName, ServiceKey};
 
-use super::{AddressError, Families, Family, Holder, parse_address};
+use super::{AddressError, Families, Family, Holder, Terms, parse_address};
 
 /// What a Service asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Request {
     pub addresses: Vec<IpAddr>,
     /// The pools it asks for, in the order in which they are tried; empty: any automatic one.
     pub pools: Vec<PoolName>,
+    /// On what terms it would share an address.
+    pub terms: Terms,
 }
 
 /// The request contradicts itself or cannot be read.

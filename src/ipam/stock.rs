@@ -1,6 +1,6 @@
 //! A pool that is Ready, and what is left of it.
 
-use std::net::IpAddr;
+use std::{collections::HashMap, net::IpAddr};
 
 use super::{Family, FreeRanges, Lack, PerFamily, Pool, family::number};
 
@@ -14,7 +14,7 @@ pub struct FamilyCounts {
     pub capacity: u128,
     /// Held by Services. Held addresses that the pool no longer has do not count.
     pub used: u128,
-    /// Kept back from everybody.
+    /// Held by nobody and kept back: for a Service that may come again, or from everybody.
     pub reserved: u128,
     /// Free to be given out.
     pub available: u128,
@@ -25,12 +25,15 @@ pub struct FamilyCounts {
 pub(super) struct Stock {
     pub(super) pool: Pool,
     shelves: PerFamily<Shelf>,
+    /// How many of its addresses each namespace holds or awaits, if that is limited. Never walked.
+    tenants: HashMap<String, u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Shelf {
     capacity: u128,
     free: FreeRanges,
+    reserved: u128,
 }
 
 impl Stock {
@@ -39,6 +42,7 @@ impl Stock {
         let shelf = |free: FreeRanges| Shelf {
             capacity: free.len(),
             free,
+            reserved: 0,
         };
         Self {
             pool,
@@ -46,6 +50,7 @@ impl Stock {
                 v4: shelf(usable.v4),
                 v6: shelf(usable.v6),
             },
+            tenants: HashMap::new(),
         }
     }
 
@@ -60,6 +65,11 @@ impl Stock {
 
     pub(super) fn has_free(&self, family: Family) -> bool {
         !self.shelves.get(family).free.is_empty()
+    }
+
+    pub(super) fn is_free(&self, address: IpAddr) -> bool {
+        let shelf = self.shelves.get(Family::of(address));
+        shelf.free.contains(number(address))
     }
 
     /// Whether it has addresses of the family, free or not.
@@ -83,11 +93,59 @@ impl Stock {
             .give_back(number(address));
     }
 
+    /// Takes an address off the shelf to keep it back.
+    pub(super) fn reserve(&mut self, address: IpAddr) {
+        let shelf = self.shelves.get_mut(Family::of(address));
+        if shelf.free.take(number(address)) {
+            shelf.reserved += 1;
+        }
+    }
+
+    /// Puts a reserved address back.
+    pub(super) fn unreserve(&mut self, address: IpAddr) {
+        let shelf = self.shelves.get_mut(Family::of(address));
+        if shelf.free.give_back(number(address)) {
+            shelf.reserved = shelf.reserved.saturating_sub(1);
+        }
+    }
+
+    /// Notes that a namespace has one address more.
+    pub(super) fn charge(&mut self, namespace: &str) {
+        if self.pool.quota_per_namespace.is_none() {
+            return;
+        }
+        match self.tenants.get_mut(namespace) {
+            Some(held) => *held += 1,
+            None => {
+                self.tenants.insert(namespace.to_owned(), 1);
+            }
+        }
+    }
+
+    /// Notes that a namespace has one address less.
+    pub(super) fn discharge(&mut self, namespace: &str) {
+        match self.tenants.get_mut(namespace) {
+            Some(held) if *held > 1 => *held -= 1,
+            _ => {
+                self.tenants.remove(namespace);
+            }
+        }
+    }
+
+    /// How many addresses a namespace has, and may have, if that is limited.
+    pub(super) fn quota(&self, namespace: &str) -> Option<(u64, u32)> {
+        let quota = self.pool.quota_per_namespace?;
+        Some((self.tenants.get(namespace).copied().unwrap_or(0), quota))
+    }
+
     pub(super) fn counts(&self) -> Counts {
         let counts = |shelf: &Shelf| FamilyCounts {
             capacity: shelf.capacity,
-            used: shelf.capacity - shelf.free.len(),
-            reserved: 0,
+            used: shelf
+                .capacity
+                .saturating_sub(shelf.free.len())
+                .saturating_sub(shelf.reserved),
+            reserved: shelf.reserved,
             available: shelf.free.len(),
         };
         Counts {
@@ -103,6 +161,7 @@ impl Stock {
         } else if shelf.capacity > 0 {
             Lack::Full {
                 capacity: shelf.capacity,
+                reserved: shelf.reserved,
             }
         } else {
             Lack::NoRange

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use herald_spi::PoolName;
 
 use super::{
-    Family, FreeRanges, PerFamily, Place, Pool, PoolFault, Range,
+    Family, FreeRanges, PerFamily, Place, Pool, PoolFault, Range, Scope,
     stock::Stock,
     usable::{is_edge, usable},
 };
@@ -21,6 +21,8 @@ pub(super) struct Stocks {
     runs: BTreeMap<IpAddr, Run>,
     /// The other pools, and why.
     unready: BTreeMap<PoolName, (Pool, PoolFault)>,
+    /// Whether a Ready pool lets the whole cluster share an address.
+    shares_widely: bool,
 }
 
 /// A run of usable addresses of one pool.
@@ -80,6 +82,9 @@ impl Stocks {
             })
             .collect();
         Self {
+            shares_widely: ready
+                .iter()
+                .any(|stock| stock.pool.shared_by == Scope::Cluster),
             ready,
             by_name,
             runs,
@@ -103,10 +108,15 @@ impl Stocks {
     }
 
     /// The pools that are not Ready, with the reason.
-    pub(super) fn unready(&self) -> impl Iterator<Item = (&PoolName, &'static str)> {
+    pub(super) fn unready(&self) -> impl Iterator<Item = (&Pool, &'static str)> {
         self.unready
-            .iter()
-            .map(|(name, (_, fault))| (name, fault.reason()))
+            .values()
+            .map(|(pool, fault)| (pool, fault.reason()))
+    }
+
+    /// Whether a Ready pool lets the whole cluster share an address.
+    pub(super) const fn shares_widely(&self) -> bool {
+        self.shares_widely
     }
 
     pub(super) fn named(&self, name: &PoolName) -> Option<&Stock> {

@@ -1,6 +1,6 @@
 //! A Node, as far as candidates for announcing go.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use herald_spi::NodeName;
 
@@ -23,6 +23,14 @@ pub struct NodeRecord {
     pub network_unavailable: bool,
     /// It is being deleted.
     pub deleting: bool,
+    /// The cluster autoscaler is about to delete it.
+    pub being_scaled_down: bool,
+    /// Nobody says that it is not ready.
+    pub ready: bool,
+    /// `ExternalIP` addresses.
+    pub external_ips: Vec<IpAddr>,
+    /// `InternalIP` addresses.
+    pub internal_ips: Vec<IpAddr>,
 }
 
 impl Keyed for NodeRecord {

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use herald_spi::PoolName;
 
 use super::Keyed;
-use crate::ipam::{Pool, Selector};
+use crate::{
+    api::{FallbackPolicy, NodePortPolicy},
+    ipam::{Pool, Selector},
+};
 
 /// A pool's rules and how its addresses are announced.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +21,12 @@ pub struct PoolRecord {
     pub generation: i64,
     /// What the allocator works with, or why the pool cannot be used.
     pub pool: Result<Pool, PoolUnfit>,
+    /// How long the address of a deleted Service waits for one of the same name, in seconds.
+    pub retention: i64,
+    /// Whether its Services keep their node ports.
+    pub node_ports: NodePortPolicy,
+    /// What a Service gets when no address is free.
+    pub fallback: FallbackPolicy,
     /// Where and from which nodes the addresses are announced.
     pub rules: Vec<Layer2Rule>,
     /// The same as it was written, for the memory of the allocations.
@@ -37,13 +46,17 @@ pub struct PoolUnfit {
     pub message: String,
 }
 
-/// One layer2 advertisement.
-#[derive(Clone, Debug, PartialEq)]
+/// One layer2 advertisement. The default one announces everything, from every node, wherever a subnet fits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Layer2Rule {
     /// Interfaces by name; `None`: every one whose subnet holds the address.
     pub interfaces: Option<BTreeSet<String>>,
     /// Which nodes may announce; `None`: all.
     pub nodes: Option<Selector>,
+    /// Which Services are announced this way; `None`: all.
+    pub services: Option<Selector>,
+    /// Nodes to prefer when an owner must be chosen: a weight, and which nodes.
+    pub preferred: Vec<(u8, Selector)>,
 }
 
 impl Keyed for PoolRecord {

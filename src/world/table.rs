@@ -1,7 +1,8 @@
 //! A table of records that knows which of them a change touched.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map},
+    collections::{BTreeMap, BTreeSet, VecDeque, btree_map},
+    ops::RangeBounds,
     sync::Arc,
 };
 
@@ -22,6 +23,13 @@ pub trait Keyed {
 pub enum Change<T> {
     /// These records and no others exist.
     Reset(Vec<T>),
+    /// A new list begins: what is not told until it is complete does not exist. The same as a reset, without two whole
+    /// lists in memory.
+    Relisting,
+    /// A record of the list.
+    Listed(T),
+    /// The list is complete.
+    Complete,
     /// The record was made or changed.
     Apply(T),
     /// The record is gone, or no longer matches what is watched.
@@ -32,15 +40,67 @@ pub enum Change<T> {
 #[derive(Clone, Debug)]
 pub struct Table<T: Keyed> {
     records: BTreeMap<T::Key, Arc<T>>,
+    buried: Buried<T::Key>,
+    /// The keys of a list that is under way.
+    listed: Option<BTreeSet<T::Key>>,
     synced: bool,
 }
+
+/// Which records went last, and by which write: the answer to an earlier write, which may come later than the word of
+/// the deletion, does not bring them back.
+#[derive(Clone, Debug)]
+struct Buried<K> {
+    versions: BTreeMap<K, u64>,
+    order: VecDeque<K>,
+}
+
+/// A deletion by a write that nobody told of: until the watch tells of the record again, no answer is believed.
+const UNKNOWN: u64 = u64::MAX;
+/// How many deletions are remembered: more than can happen while an answer is on its way.
+const REMEMBERED: usize = 4096;
 
 impl<T: Keyed> Default for Table<T> {
     fn default() -> Self {
         Self {
             records: BTreeMap::new(),
+            buried: Buried::default(),
+            listed: None,
             synced: false,
         }
+    }
+}
+
+impl<K> Default for Buried<K> {
+    fn default() -> Self {
+        Self {
+            versions: BTreeMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+}
+
+impl<K: Ord + Clone> Buried<K> {
+    fn bury(&mut self, key: K, version: u64) {
+        if self.versions.insert(key.clone(), version).is_none() {
+            self.order.push_back(key);
+        }
+        while self.order.len() > REMEMBERED {
+            let oldest = self.order.pop_front();
+            oldest.and_then(|key| self.versions.remove(&key));
+        }
+    }
+
+    /// Whether a watch tells of a time before the deletion.
+    fn is_past(&self, key: &K, version: u64) -> bool {
+        let deleted = self.versions.get(key).copied();
+        deleted.is_some_and(|deleted| deleted != UNKNOWN && version < deleted)
+    }
+
+    /// Whether the record of this version is among the dead.
+    fn holds(&self, key: &K, version: u64) -> bool {
+        self.versions
+            .get(key)
+            .is_some_and(|deleted| version < *deleted)
     }
 }
 
@@ -48,17 +108,57 @@ impl<T: Keyed + PartialEq> Table<T> {
     /// Takes a change in and returns the keys whose records differ now.
     pub fn take(&mut self, change: Change<T>) -> BTreeSet<T::Key> {
         match change {
-            Change::Apply(record) => self.apply(record).into_iter().collect(),
+            Change::Reset(records) => {
+                self.take(Change::Relisting);
+                let mut dirty = BTreeSet::new();
+                for record in records {
+                    dirty.append(&mut self.take(Change::Listed(record)));
+                }
+                dirty.append(&mut self.take(Change::Complete));
+                dirty
+            }
+            Change::Relisting => {
+                self.listed = Some(BTreeSet::new());
+                BTreeSet::new()
+            }
+            Change::Listed(record) => {
+                if let Some(listed) = &mut self.listed {
+                    listed.insert(record.key());
+                }
+                self.take(Change::Apply(record))
+            }
+            Change::Complete => self.complete(),
+            Change::Apply(record) => {
+                let key = record.key();
+                if self.buried.is_past(&key, record.version()) {
+                    return BTreeSet::new();
+                }
+                self.buried.versions.remove(&key);
+                self.enter(record).into_iter().collect()
+            }
             Change::Delete(record) => {
                 let key = record.key();
+                let known = self.records.get(&key).map_or(0, |known| known.version());
+                if known > record.version() {
+                    // It has been made again since.
+                    return BTreeSet::new();
+                }
+                // A deletion is a write, and the record tells its version.
+                self.buried.bury(key.clone(), record.version());
                 self.records.remove(&key).map(|_| key).into_iter().collect()
             }
-            Change::Reset(records) => self.reset(records),
         }
     }
 
-    /// Takes in the answer to an own write, which may be older than what a watch has said since.
-    pub fn apply(&mut self, record: T) -> Option<T::Key> {
+    /// Takes in the answer to an own call, which may be older than what a watch has said since.
+    pub fn answer(&mut self, record: T) -> Option<T::Key> {
+        if self.buried.holds(&record.key(), record.version()) {
+            return None;
+        }
+        self.enter(record)
+    }
+
+    fn enter(&mut self, record: T) -> Option<T::Key> {
         let key = record.key();
         match self.records.entry(key.clone()) {
             btree_map::Entry::Vacant(vacant) => {
@@ -75,29 +175,29 @@ impl<T: Keyed + PartialEq> Table<T> {
         }
     }
 
-    fn reset(&mut self, records: Vec<T>) -> BTreeSet<T::Key> {
+    fn complete(&mut self) -> BTreeSet<T::Key> {
         self.synced = true;
-        let fresh: BTreeMap<_, _> = records
-            .into_iter()
-            .map(|r| (r.key(), Arc::new(r)))
-            .collect();
-        let gone = self
+        let listed = self.listed.take().unwrap_or_default();
+        let gone: BTreeSet<_> = self
             .records
             .keys()
-            .filter(|key| !fresh.contains_key(key))
-            .cloned();
-        let changed = fresh
-            .iter()
-            .filter(|(key, record)| self.records.get(key).is_none_or(|known| known != *record))
-            .map(|(key, _)| key.clone());
-        let dirty = gone.chain(changed).collect();
-        self.records = fresh;
-        dirty
+            .filter(|key| !listed.contains(key))
+            .cloned()
+            .collect();
+        for key in &gone {
+            // By which write it went is not known: until the watch tells of it again, no answer is believed.
+            self.buried.bury(key.clone(), UNKNOWN);
+            self.records.remove(key);
+        }
+        gone
     }
 
-    /// Forgets a record that was found to be gone.
+    /// Forgets a record that was found to be gone. What the watch still tells of it is past.
     pub fn remove(&mut self, key: &T::Key) -> Option<Arc<T>> {
-        self.records.remove(key)
+        let removed = self.records.remove(key)?;
+        self.buried
+            .bury(key.clone(), removed.version().saturating_add(1));
+        Some(removed)
     }
 
     /// The record of a key.
@@ -109,6 +209,14 @@ impl<T: Keyed + PartialEq> Table<T> {
     /// All records in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&T::Key, &Arc<T>)> {
         self.records.iter()
+    }
+
+    /// The records of a range of keys, in their order.
+    pub fn range(
+        &self,
+        keys: impl RangeBounds<T::Key>,
+    ) -> impl Iterator<Item = (&T::Key, &Arc<T>)> {
+        self.records.range(keys)
     }
 
     /// How many records there are.
@@ -165,8 +273,33 @@ mod tests {
     #[test]
     fn an_older_state_does_not_replace_a_newer_one() {
         let mut table = Table::default();
-        table.apply(Record("a", 5, 1));
-        assert_eq!(table.apply(Record("a", 4, 0)), None);
+        table.answer(Record("a", 5, 1));
+        assert_eq!(table.answer(Record("a", 4, 0)), None);
         assert_eq!(table.get(&"a").map(|r| r.1), Some(5));
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_the_deletion_does_not_raise_the_dead() {
+        let mut table = Table::default();
+        table.take(Change::Apply(Record("a", 5, 0)));
+        table.take(Change::Delete(Record("a", 9, 0)));
+        assert_eq!(table.answer(Record("a", 7, 1)), None);
+        assert!(table.is_empty());
+        assert_eq!(table.answer(Record("a", 10, 2)), Some("a"), "made again");
+        table.take(Change::Reset(Vec::new()));
+        assert_eq!(table.answer(Record("a", 11, 3)), None);
+        assert_eq!(table.take(Change::Apply(Record("a", 11, 3))), ["a"].into());
+        assert_eq!(table.answer(Record("a", 12, 4)), Some("a"));
+    }
+
+    #[test]
+    fn a_watch_that_is_behind_changes_nothing_that_was_made_again_or_deleted_since() {
+        let mut table = Table::default();
+        table.answer(Record("a", 5, 0));
+        assert!(table.take(Change::Delete(Record("a", 4, 9))).is_empty());
+        assert!(table.get(&"a").is_some());
+        table.remove(&"a");
+        assert!(table.take(Change::Apply(Record("a", 5, 0))).is_empty());
+        assert_eq!(table.take(Change::Apply(Record("a", 7, 0))), ["a"].into());
     }
 }

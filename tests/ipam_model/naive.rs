@@ -5,13 +5,22 @@ use std::{
     net::IpAddr,
 };
 
-use herald::ipam::{Families, Family, Holder, Request};
+use herald::ipam::{Families, Family, Holder, Holding, Request, Reservation};
 use herald_spi::PoolName;
 
-use crate::script::{Entry, PoolScript, Tenancy, UNFIT};
+use crate::{
+    script::{Entry, PoolScript, Tenancy, UNFIT},
+    sharing::{goes_with, is_from_another_pool},
+};
 
-/// Holder and recorded pool of each address in use.
-pub type Held = BTreeMap<IpAddr, (Holder, Option<PoolName>)>;
+/// Holders and recorded pool of each address in use.
+pub type Held = BTreeMap<IpAddr, Holding>;
+
+/// What is kept back.
+pub type Kept = BTreeMap<IpAddr, Reservation>;
+
+/// What is chosen of each family.
+pub type Chosen = BTreeMap<Family, (IpAddr, Option<PoolName>)>;
 
 /// What is granted: address and pool of each family, the primary first, and the reason for what is lacking.
 pub type Answer = Result<(Vec<(IpAddr, Option<PoolName>)>, Option<&'static str>), &'static str>;
@@ -22,6 +31,7 @@ pub struct Naive {
     pub ready: Vec<(PoolScript, BTreeSet<IpAddr>)>,
     pub faults: BTreeMap<&'static str, &'static str>,
     pub held: Held,
+    pub kept: Kept,
 }
 
 impl Naive {
@@ -62,8 +72,14 @@ impl Naive {
         Some(pool.name.into())
     }
 
+    pub fn is_shared_widely(&self, address: IpAddr) -> bool {
+        let mut pools = self.ready.iter();
+        pools.any(|(pool, all)| pool.shared_widely && all.contains(&address))
+    }
+
     pub fn of(&self, holder: &Holder) -> Vec<IpAddr> {
-        let mine = self.held.iter().filter(|(_, (other, _))| other == holder);
+        let mine = |holding: &Holding| holding.shares.iter().any(|s| *s.holder == *holder);
+        let mine = self.held.iter().filter(|(_, holding)| mine(holding));
         mine.map(|(address, _)| *address).collect()
     }
 
@@ -84,12 +100,22 @@ impl Naive {
                 return Err("InvalidRequest");
             }
         }
-        let mut chosen: BTreeMap<Family, (IpAddr, Option<PoolName>)> = BTreeMap::new();
+        let mut chosen = Chosen::new();
         for family in &wanted {
             if let Some(address) = in_family(*family).next() {
-                chosen.insert(*family, self.named(request, *address)?);
-            } else if let Some(kept) = self.keep(request, *family, published) {
+                let named = self.named(request, *address, &chosen)?;
+                chosen.insert(*family, named);
+            } else if let Some(kept) = self.keep(request, *family, published)? {
                 chosen.insert(*family, kept);
+            }
+        }
+        for way in [Self::awaited, Self::joined] {
+            for family in &wanted {
+                if !chosen.contains_key(family)
+                    && let Some(found) = way(self, request, *family, &chosen)
+                {
+                    chosen.insert(*family, found);
+                }
             }
         }
         self.complete(request, &wanted, &mut chosen);
@@ -123,24 +149,41 @@ impl Naive {
         &self,
         request: &Request,
         address: IpAddr,
+        chosen: &Chosen,
     ) -> Result<(IpAddr, Option<PoolName>), &'static str> {
         if self.of(&request.holder()).contains(&address)
             && let Some(pool) = self.source(request, address)
         {
+            self.stays(request, address)?;
             return Ok((address, pool));
         }
-        let Some((pool, _)) = self.ready.iter().find(|(_, all)| all.contains(&address)) else {
+        let Some((pool, all)) = self.ready.iter().find(|(_, all)| all.contains(&address)) else {
             return Err("AddressNotInPool");
         };
         if !request.pools.is_empty() && !request.pools.contains(&pool.name.into()) {
-            Err("AddressNotInPool")
-        } else if !admits(pool, request) {
-            Err("PoolNotAllowed")
-        } else if self.held.contains_key(&address) {
-            Err("AddressInUse")
-        } else {
-            Ok((address, Some(pool.name.into())))
+            return Err("AddressNotInPool");
         }
+        if !admits(pool, request) {
+            return Err("PoolNotAllowed");
+        }
+        if let Some(holding) = self.held.get(&address) {
+            if is_from_another_pool(request, holding) {
+                return Err("AddressNotInPool");
+            }
+            if request.terms.key.is_none() {
+                return Err("AddressInUse");
+            }
+            goes_with(request, &holding.shares, Some(pool.shared_widely))?;
+        }
+        if let Some(kept) = self.kept.get(&address)
+            && kept.awaited.as_ref() != Some(&request.service)
+        {
+            return Err("AddressReserved");
+        }
+        if !self.is_affordable(request, address, (pool, all), chosen) {
+            return Err("QuotaExceeded");
+        }
+        Ok((address, Some(pool.name.into())))
     }
 
     fn keep(
@@ -148,18 +191,21 @@ impl Naive {
         request: &Request,
         family: Family,
         published: &[IpAddr],
-    ) -> Option<(IpAddr, Option<PoolName>)> {
+    ) -> Result<Option<(IpAddr, Option<PoolName>)>, &'static str> {
         let mut mine = self.of(&request.holder());
         mine.retain(|a| Family::of(*a) == family && self.source(request, *a).is_some());
         let shown = mine.iter().find(|address| published.contains(address));
-        let address = *shown.or(mine.first())?;
-        Some((address, self.source(request, address)?))
+        let Some(address) = shown.or(mine.first()).copied() else {
+            return Ok(None);
+        };
+        self.stays(request, address)?;
+        Ok(self.source(request, address).map(|pool| (address, pool)))
     }
 
     /// The pool that a held address is said to come from; `None` if the Service asks for others.
     fn source(&self, request: &Request, address: IpAddr) -> Option<Option<PoolName>> {
         let now = self.pool_of(address);
-        let (_, recorded) = &self.held[&address];
+        let recorded = &self.held[&address].pool;
         if request.pools.is_empty() {
             return Some(now.or(recorded.clone()));
         }
@@ -170,43 +216,67 @@ impl Naive {
         [now, recorded.clone()].into_iter().find(asked)
     }
 
-    fn complete(
-        &self,
-        request: &Request,
-        wanted: &[Family],
-        chosen: &mut BTreeMap<Family, (IpAddr, Option<PoolName>)>,
-    ) {
-        let free = |(pool, all): &(PoolScript, BTreeSet<IpAddr>), family| {
-            let address = all
-                .iter()
-                .find(|a| Family::of(**a) == family && !self.held.contains_key(*a));
-            address.map(|address| (*address, Some(PoolName::from(pool.name))))
-        };
-        let pools = self.tried(request);
-        if wanted.len() == 2 && chosen.is_empty() {
-            for pool in &pools {
-                if let (Some(a), Some(b)) = (free(pool, wanted[0]), free(pool, wanted[1])) {
-                    chosen.extend([(wanted[0], a), (wanted[1], b)]);
+    fn complete(&self, request: &Request, wanted: &[Family], chosen: &mut Chosen) {
+        let missing: Vec<_> = wanted
+            .iter()
+            .filter(|family| !chosen.contains_key(*family))
+            .copied()
+            .collect();
+        if let [first, second] = missing[..] {
+            for (pool, all) in self.tried(request) {
+                if let (Some(a), Some(b)) =
+                    (self.free(pool, all, first), self.free(pool, all, second))
+                    && self.room(request, (pool, all), chosen) >= 2
+                {
+                    chosen.extend([(first, a), (second, b)]);
                     return;
                 }
             }
         }
-        for family in wanted {
-            if chosen.contains_key(family) {
-                continue;
-            }
+        let mut turned = chosen.clone();
+        self.complete_in_turn(request, missing.iter(), chosen);
+        self.complete_in_turn(request, missing.iter().rev(), &mut turned);
+        if turned.len() == wanted.len() && chosen.len() < wanted.len() {
+            *chosen = turned;
+        }
+    }
+
+    fn complete_in_turn<'a>(
+        &self,
+        request: &Request,
+        families: impl Iterator<Item = &'a Family>,
+        chosen: &mut Chosen,
+    ) {
+        for family in families {
             let beside = chosen
                 .get(&family.other())
                 .and_then(|(address, _)| self.pool_of(*address));
-            let mut pools = pools.clone();
+            let mut pools = self.tried(request);
             pools.sort_by_key(|(pool, _)| Some(PoolName::from(pool.name)) != beside);
-            if let Some(found) = pools.iter().find_map(|pool| free(pool, *family)) {
+            pools.retain(|(pool, all)| self.room(request, (pool, all), chosen) > 0);
+            let found = pools
+                .iter()
+                .find_map(|(pool, all)| self.free(pool, all, *family));
+            if let Some(found) = found {
                 chosen.insert(*family, found);
             }
         }
     }
 
-    fn tried(&self, request: &Request) -> Vec<&(PoolScript, BTreeSet<IpAddr>)> {
+    fn free(
+        &self,
+        pool: &PoolScript,
+        all: &BTreeSet<IpAddr>,
+        family: Family,
+    ) -> Option<(IpAddr, Option<PoolName>)> {
+        let taken = |a: &IpAddr| self.held.contains_key(a) || self.kept.contains_key(a);
+        let address = all
+            .iter()
+            .find(|a| Family::of(**a) == family && !taken(a))?;
+        Some((*address, Some(PoolName::from(pool.name))))
+    }
+
+    pub fn tried(&self, request: &Request) -> Vec<&(PoolScript, BTreeSet<IpAddr>)> {
         let mut pools: Vec<_> = self
             .ready
             .iter()
@@ -223,7 +293,8 @@ impl Naive {
     }
 
     fn reason(&self, request: &Request, missing: &[Family]) -> &'static str {
-        const NEAREST_FIRST: [&str; 5] = [
+        const NEAREST_FIRST: [&str; 6] = [
+            "QuotaExceeded",
             "PoolExhausted",
             "PoolNotFound",
             "NoPool",
@@ -233,9 +304,11 @@ impl Naive {
         let rank = |reason: &&str| NEAREST_FIRST.iter().position(|r| r == reason);
         let of = |family: &Family| {
             let mut reasons: Vec<&'static str> = Vec::new();
-            for (_, addresses) in self.tried(request) {
+            for (pool, addresses) in self.tried(request) {
                 let any = addresses.iter().any(|a| Family::of(*a) == *family);
-                reasons.push(if any {
+                reasons.push(if self.free(pool, addresses, *family).is_some() {
+                    "QuotaExceeded"
+                } else if any {
                     "PoolExhausted"
                 } else {
                     "FamilyUnavailable"
@@ -265,7 +338,7 @@ impl Naive {
     }
 }
 
-fn admits(pool: &PoolScript, request: &Request) -> bool {
+pub fn admits(pool: &PoolScript, request: &Request) -> bool {
     let namespace = match pool.tenants {
         Tenancy::Open => true,
         Tenancy::Red => request.service.namespace == "red",

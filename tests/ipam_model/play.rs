@@ -5,12 +5,14 @@ use std::{
     net::IpAddr,
 };
 
-use herald::ipam::{Grant, Holder, Ipam, Request};
+use herald::ipam::{Grant, Holder, Ipam, Refusal, Request, Reservation};
 use herald_spi::PoolName;
 
 use crate::{
-    naive::{Held, Naive},
+    naive::{Held, Kept, Naive},
+    records::{enter, strike},
     script::{Fate, PoolScript, Step, UNFIT, Who, Wish, address, key, namespace_labels, universe},
+    waits::Moment,
 };
 
 /// A Service that exists.
@@ -27,10 +29,12 @@ pub struct Service {
 pub struct Play {
     pub ipam: Ipam,
     pub naive: Naive,
-    pools: Vec<PoolScript>,
-    services: BTreeMap<Who, Service>,
+    pub pools: Vec<PoolScript>,
+    pub services: BTreeMap<Who, Service>,
     /// The locks in the cluster.
-    locks: Held,
+    pub locks: Held,
+    /// The reservations in the cluster.
+    pub kept: Kept,
     made: i64,
     pub restarted: bool,
     /// What kinds of answers there were.
@@ -46,6 +50,7 @@ impl Play {
     }
 
     pub fn step(&mut self, step: Step) {
+        let before = Moment::of(self);
         match step {
             Step::Pools(pools) => self.edit_pools(pools),
             Step::Wish(who, wish, fate) => {
@@ -56,13 +61,28 @@ impl Play {
             Step::Delete(who, fate) => self.delete(who, fate),
             Step::Remake(who) => self.remake(who),
             Step::Adopt(who, spot, seen) => self.adopt(who, address(spot), seen),
+            Step::AdoptRecorded(who, spot) => self.adopt_recorded(who, address(spot)),
+            Step::Retain(who) => self.retain(who),
+            Step::Reserve(spot, who) => {
+                let awaited = who.map(key);
+                self.reserve(
+                    address(spot),
+                    Reservation {
+                        awaited,
+                        until: 0,
+                        pool: None,
+                    },
+                );
+            }
+            Step::Unreserve(part) => self.unreserve(part),
             Step::Sweep => self.sweep(),
             Step::Restart(pools_first) => self.restart(pools_first),
         }
         self.check();
+        before.check_waits(self);
     }
 
-    fn edit_pools(&mut self, pools: Vec<PoolScript>) {
+    pub fn edit_pools(&mut self, pools: Vec<PoolScript>) {
         let verdicts = self
             .ipam
             .set_pools(pools.iter().map(PoolScript::pool).collect());
@@ -104,6 +124,7 @@ impl Play {
                 families: wish.families,
                 addresses: wish.addresses.into_iter().map(address).collect(),
                 pools: wish.pools.into_iter().map(PoolName::from).collect(),
+                terms: wish.terms,
             },
             published: known.map(|service| service.published).unwrap_or_default(),
             settled: false,
@@ -117,11 +138,15 @@ impl Play {
             return;
         };
         let before = self.ipam.clone();
+        let explained = self.ipam.explain(&service.request, &service.published);
+        let waits = self.ipam.waits(&service.request, &service.published);
+        assert_eq!(explained.waits, waits);
         let preview = self.ipam.preview(&service.request, &service.published);
         let answer = self
             .ipam
             .allocate_keeping(&service.request, &service.published);
         assert_eq!(preview, answer, "a preview says what will be");
+        assert_eq!(explained.answer, answer, "an explanation too");
         self.compare(&service, &answer);
         let grant = match answer {
             Ok(grant) => grant,
@@ -152,7 +177,7 @@ impl Play {
     }
 
     /// Both allocators answer alike.
-    fn compare(&mut self, service: &Service, answer: &Result<Grant, herald::ipam::Refusal>) {
+    fn compare(&mut self, service: &Service, answer: &Result<Grant, Refusal>) {
         let naive = self.naive.answer(&service.request, &service.published);
         let mine = match answer {
             Ok(grant) => Ok((
@@ -177,9 +202,17 @@ impl Play {
     /// The naive memory of a grant.
     fn enter(&mut self, request: &Request, grant: &Grant) {
         for granted in &grant.addresses {
-            self.naive
-                .held
-                .insert(granted.address, (request.holder(), granted.pool.clone()));
+            let terms = request.terms.clone();
+            let holding = enter(
+                &mut self.naive.held,
+                granted.address,
+                &request.holder(),
+                terms,
+            );
+            if holding.shares.len() == 1 || holding.pool.is_none() {
+                holding.pool = granted.pool.clone();
+            }
+            self.naive.kept.remove(&granted.address);
         }
     }
 
@@ -193,15 +226,14 @@ impl Play {
                 self.forget(granted.address, &holder);
                 continue;
             }
-            let lock = (holder.clone(), granted.pool.clone());
-            let other = self
-                .locks
-                .insert(granted.address, lock)
-                .map(|(other, _)| other);
-            assert!(
-                other.is_none_or(|other| other == holder),
-                "two locks on one address"
+            let lock = enter(
+                &mut self.locks,
+                granted.address,
+                &holder,
+                request.terms.clone(),
             );
+            lock.pool = self.naive.held[&granted.address].pool.clone();
+            self.kept.remove(&granted.address);
             writes += 1;
             if fate == Fate::DiesAmongLocks && writes == 1 {
                 return self.restart(false);
@@ -225,8 +257,12 @@ impl Play {
             return self.restart(false);
         }
         for address in &grant.surplus {
-            self.locks.remove(address);
+            strike(&mut self.locks, *address, &holder);
             self.forget(*address, &holder);
+        }
+        let lacks_quota = |refusal: &Refusal| refusal.reason() == "QuotaExceeded";
+        if !grant.surplus.is_empty() && grant.lacking.as_ref().is_some_and(lacks_quota) {
+            return; // What was given up may have made room for what was lacking.
         }
         let again = self.ipam.allocate(request).unwrap();
         assert_eq!(
@@ -234,16 +270,19 @@ impl Play {
             "the same request gets the same answer"
         );
         assert!(again.taken.is_empty() && again.surplus.is_empty());
+        if grant.surplus.is_empty() {
+            assert_eq!(again.flags, grant.flags, "what is new has no flag");
+        }
     }
 
-    fn forget(&mut self, address: IpAddr, holder: &Holder) {
+    pub fn forget(&mut self, address: IpAddr, holder: &Holder) {
         assert!(!self.ipam.release(address, "somebody else"));
         assert!(self.ipam.release(address, &holder.uid));
         assert!(!self.ipam.release(address, &holder.uid));
-        self.naive.held.remove(&address);
+        strike(&mut self.naive.held, address, holder);
     }
 
-    fn delete(&mut self, who: Who, fate: Fate) {
+    pub fn delete(&mut self, who: Who, fate: Fate) {
         let Some(service) = self.services.remove(&who) else {
             return;
         };
@@ -254,7 +293,7 @@ impl Play {
                 Fate::DiesAmongLocks if at == 1 => return self.restart(false),
                 _ => {}
             }
-            self.locks.remove(&address);
+            strike(&mut self.locks, address, &holder);
             self.forget(address, &holder);
         }
     }
@@ -268,72 +307,5 @@ impl Play {
         service.request.created = self.made;
         service.published.clear();
         service.settled = false;
-    }
-
-    fn adopt(&mut self, who: Who, address: IpAddr, seen: bool) {
-        let Some(service) = self.services.get_mut(&who) else {
-            return;
-        };
-        let holder = service.request.holder();
-        let answer = self.ipam.adopt(address, holder.clone(), None);
-        match self.naive.held.get(&address) {
-            Some((other, _)) if *other != holder => {
-                let refusal = answer.unwrap_err();
-                assert_eq!(refusal.reason(), "AddressInUse");
-                assert!(refusal.to_string().contains(&other.service.to_string()));
-            }
-            Some(_) => assert_eq!(answer, Ok(())),
-            None => {
-                assert_eq!(answer, Ok(()));
-                self.naive.held.insert(address, (holder.clone(), None));
-                self.locks.insert(address, (holder, None));
-                if seen {
-                    service.published.push(address);
-                    service.settled = false;
-                }
-            }
-        }
-    }
-
-    fn sweep(&mut self) {
-        let alive: BTreeSet<_> = self.services.values().map(|s| s.request.holder()).collect();
-        for (address, (holder, _)) in self.naive.held.clone() {
-            if !alive.contains(&holder) {
-                self.locks.remove(&address);
-                self.forget(address, &holder);
-            }
-        }
-    }
-
-    /// A new process: pools and locks are all that it knows.
-    fn restart(&mut self, pools_first: bool) {
-        let old = std::mem::take(&mut self.ipam);
-        let pools = self.pools.clone();
-        if pools_first {
-            self.edit_pools(pools.clone());
-        }
-        let age = |holder: &Holder| {
-            let mut services = self.services.values();
-            services
-                .find(|s| s.request.uid == holder.uid)
-                .map(|s| s.request.created)
-        };
-        let mut records: Vec<_> = self.locks.clone().into_iter().collect();
-        records.sort_by_key(|(_, (holder, _))| age(holder));
-        for (address, (holder, pool)) in records {
-            self.ipam
-                .adopt(address, holder.clone(), pool.clone())
-                .unwrap();
-            self.ipam.adopt(address, holder, pool).unwrap();
-        }
-        if !pools_first {
-            self.edit_pools(pools);
-        }
-        if self.naive.held == self.locks {
-            assert_eq!(self.ipam, old, "what is replayed is what was");
-            self.seen.insert("replayed".into());
-        }
-        self.naive.held = self.locks.clone();
-        self.restarted = true;
     }
 }

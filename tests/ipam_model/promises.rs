@@ -5,12 +5,13 @@ use std::{
     net::IpAddr,
 };
 
-use herald::ipam::{Families, Family, FamilyCounts, Grant};
+use herald::ipam::{Families, Family, FamilyCounts, Grant, Share};
 use herald_spi::PoolName;
 
 use crate::{
-    naive::Held,
+    naive::{Held, Kept},
     play::{Play, Service},
+    sharing::goes_with,
 };
 
 impl Play {
@@ -18,10 +19,16 @@ impl Play {
     pub fn note_grant(&mut self, service: &Service, grant: &Grant) {
         let held = self.naive.of(&service.request.holder());
         for address in &grant.taken {
-            assert!(
-                !self.naive.held.contains_key(address),
-                "{address} is held twice"
-            );
+            if let Some(holding) = self.naive.held.get(address) {
+                let wide = self.naive.is_shared_widely(*address);
+                let agreed = goes_with(&service.request, &holding.shares, Some(wide));
+                assert_eq!(agreed, Ok(()), "{address} is held twice");
+                self.seen.insert("granted, shared".into());
+            }
+            if let Some(kept) = self.naive.kept.get(address) {
+                assert_eq!(kept.awaited.as_ref(), Some(&service.request.service));
+                self.seen.insert("granted, kept for it".into());
+            }
             assert!(
                 self.naive.pool_of(*address).is_some(),
                 "{address} is in no pool"
@@ -48,7 +55,15 @@ impl Play {
         }
         let pools: BTreeSet<_> = grant.addresses.iter().map(|g| g.pool.clone()).collect();
         let outside = |a: &IpAddr| !grant.taken.contains(a) && self.naive.pool_of(*a).is_none();
-        let recorded = |a: IpAddr| self.naive.held.get(&a).and_then(|(_, pool)| pool.clone());
+        let recorded = |a: IpAddr| self.naive.held.get(&a).and_then(|h| h.pool.clone());
+        for flag in &grant.flags {
+            let is_new =
+                |a: &IpAddr| !self.naive.held.contains_key(a) && !self.naive.kept.contains_key(a);
+            assert!(!is_new(&flag.address), "{flag}");
+            let word = format!("{:?}", flag.why);
+            let word = word.split(' ').next().unwrap_or_default();
+            self.seen.insert(format!("flag {word}"));
+        }
         for (kind, is_so) in [
             (
                 "granted, both from one pool",
@@ -97,17 +112,25 @@ impl Play {
         let held: Held = self
             .ipam
             .holdings()
-            .map(|(address, holding)| (address, ((*holding.holder).clone(), holding.pool.clone())))
+            .map(|(address, holding)| (address, holding.clone()))
             .collect();
         assert_eq!(held, self.naive.held);
+        let kept: Kept = self
+            .ipam
+            .reservations()
+            .map(|(address, kept)| (address, kept.clone()))
+            .collect();
+        assert_eq!(kept, self.naive.kept);
         let mut by_holder = BTreeMap::<_, BTreeSet<_>>::new();
         let mut by_service = BTreeMap::<_, BTreeSet<_>>::new();
-        for (address, (holder, _)) in &held {
-            by_holder.entry(holder).or_default().insert(*address);
-            by_service
-                .entry(&holder.service)
-                .or_default()
-                .insert(*address);
+        for (address, holding) in &held {
+            for Share { holder, .. } in &holding.shares {
+                by_holder.entry(holder).or_default().insert(*address);
+                by_service
+                    .entry(&holder.service)
+                    .or_default()
+                    .insert(*address);
+            }
         }
         for (holder, addresses) in by_holder {
             assert_eq!(
@@ -118,8 +141,8 @@ impl Play {
         for (service, addresses) in by_service {
             assert_eq!(self.ipam.held_by(service), addresses);
         }
-        for (address, (holder, _)) in &held {
-            assert_eq!(self.ipam.holder(*address), Some(holder));
+        for (address, holding) in &held {
+            assert_eq!(self.ipam.holder(*address), Some(&*holding.shares[0].holder));
         }
         let outside: BTreeSet<_> = self.ipam.outside().map(|(address, _)| address).collect();
         let expected = held
@@ -147,13 +170,23 @@ impl Play {
                 let used = all()
                     .filter(|address| self.naive.held.contains_key(address))
                     .count();
+                let kept = all()
+                    .filter(|address| self.naive.kept.contains_key(address))
+                    .count();
                 let expected = FamilyCounts {
                     capacity: all().count() as u128,
                     used: used as u128,
-                    reserved: 0,
-                    available: (all().count() - used) as u128,
+                    reserved: kept as u128,
+                    available: (all().count() - used - kept) as u128,
                 };
                 assert_eq!(*counts.get(family), expected, "pool {} {family}", pool.name);
+                let has_free = self.ipam.has_free(&pool.name.into(), family);
+                assert_eq!(has_free, expected.available > 0);
+            }
+            for namespace in ["red", "blue"] {
+                let used = self.naive.quota_used(namespace, addresses) as u64;
+                let quota = self.ipam.quota(&pool.name.into(), namespace);
+                assert_eq!(quota, pool.quota.map(|quota| (used, quota)));
             }
         }
     }

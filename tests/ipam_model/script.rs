@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use herald::ipam::{Families, Family, Pool, Selector, Tenants};
-use herald_spi::{PoolName, ServiceKey};
+use herald::ipam::{Families, Family, Pool, Scope, Selector, Tenants, Terms};
+use herald_spi::{PoolName, Port, Protocol, ServiceKey};
 use proptest::{prelude::*, sample::select};
 
 /// How many addresses of each family there are: 10.0.0.240 to 10.0.1.15, so that a /24 ends in the middle, and fd00::
@@ -25,6 +25,14 @@ pub enum Step {
     Remake(Who),
     /// The controller finds that a Service has an address: by its status, or, with `false`, only by a lock.
     Adopt(Who, Spot, bool),
+    /// The controller finds a lock that names a Service beside others, whether or not they go together.
+    AdoptRecorded(Who, Spot),
+    /// A Service is deleted, and what was its own is kept for it.
+    Retain(Who),
+    /// An address is kept back: for a Service, or from everybody.
+    Reserve(Spot, Option<Who>),
+    /// What is kept back becomes free, as far as the chosen part of it goes.
+    Unreserve(u8),
     /// The controller clears away what deleted Services left.
     Sweep,
     /// The controller is restarted; with `true` it learns the pools before the records.
@@ -55,7 +63,7 @@ pub enum Fate {
 }
 
 /// A pool of at least one entry.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolScript {
     pub name: &'static str,
     pub created: i64,
@@ -66,10 +74,12 @@ pub struct PoolScript {
     pub avoid_edge_addresses: bool,
     pub tenants: Tenancy,
     pub only_gold: bool,
+    pub shared_widely: bool,
+    pub quota: Option<u32>,
 }
 
 /// Addresses of one family by number; both ends belong to it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub family: Family,
     pub first: u8,
@@ -95,6 +105,7 @@ pub struct Wish {
     pub families: Families,
     pub addresses: Vec<Spot>,
     pub pools: Vec<&'static str>,
+    pub terms: Terms,
 }
 
 /// The pool that exists and cannot be read.
@@ -182,6 +193,12 @@ impl PoolScript {
                 selector,
             },
             service_selector: self.only_gold.then(|| Selector::from([("tier", "gold")])),
+            shared_by: if self.shared_widely {
+                Scope::Cluster
+            } else {
+                Scope::Namespace
+            },
+            quota_per_namespace: self.quota,
             ..pool
         }
     }
@@ -189,15 +206,25 @@ impl PoolScript {
 
 pub fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        3 => prop::collection::vec(pool(), 0..5).prop_map(Step::Pools),
+        2 => pools(),
+        1 => prop::collection::vec(pool(), 0..2).prop_map(Step::Pools),
         12 => (who(), wish(), fate()).prop_map(|(who, wish, fate)| Step::Wish(who, wish, fate)),
         4 => (who(), fate()).prop_map(|(who, fate)| Step::Look(who, fate)),
         3 => (who(), fate()).prop_map(|(who, fate)| Step::Delete(who, fate)),
         1 => who().prop_map(Step::Remake),
         3 => (who(), spot(), any::<bool>()).prop_map(|(who, spot, seen)| Step::Adopt(who, spot, seen)),
+        1 => (who(), spot()).prop_map(|(who, spot)| Step::AdoptRecorded(who, spot)),
+        2 => who().prop_map(Step::Retain),
+        2 => (spot(), prop::option::of(who())).prop_map(|(spot, who)| Step::Reserve(spot, who)),
+        2 => (0..4u8).prop_map(Step::Unreserve),
         1 => Just(Step::Sweep),
         1 => any::<bool>().prop_map(Step::Restart),
     ]
+}
+
+/// Pools enough to live on.
+pub fn pools() -> impl Strategy<Value = Step> {
+    prop::collection::vec(pool(), 2..6).prop_map(Step::Pools)
 }
 
 fn who() -> impl Strategy<Value = Who> {
@@ -209,7 +236,12 @@ fn family() -> impl Strategy<Value = Family> {
 }
 
 fn spot() -> impl Strategy<Value = Spot> {
-    (family(), 0..ADDRESSES)
+    (family(), number())
+}
+
+/// Most of what happens happens around the end of the /24, so that things meet.
+fn number() -> impl Strategy<Value = u8> {
+    prop_oneof![3 => 13..15u8, 3 => 12..20u8, 1 => 0..ADDRESSES]
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
@@ -232,8 +264,11 @@ fn pool() -> impl Strategy<Value = PoolScript> {
         1 => select(&[Tenancy::Nobody, Tenancy::Meaningless][..]),
     ];
     let entries = (
-        prop::collection::vec(entry(), 1..3),
-        prop::collection::vec(entry(), 0..2),
+        prop::collection::vec(entry(), 1..4),
+        prop_oneof![
+            2 => Just(Vec::new()),
+            1 => prop::collection::vec(entry(), 1..2),
+        ],
     );
     let rules = (
         prop::bool::weighted(0.8),
@@ -241,34 +276,48 @@ fn pool() -> impl Strategy<Value = PoolScript> {
         prop::bool::weighted(0.3),
         tenants,
     );
-    let name = select(&["a", "b", "c", "d"][..]);
-    (name, 0..3i64, entries, rules, prop::bool::weighted(0.2)).prop_map(
-        |(name, created, (entries, exclude), rules, only_gold)| {
-            let (automatic, priority, avoid_edge_addresses, tenants) = rules;
-            PoolScript {
-                name,
-                created,
-                entries,
-                exclude,
-                automatic,
-                priority,
-                avoid_edge_addresses,
-                tenants,
-                only_gold,
-            }
-        },
+    let sharing = (
+        prop::bool::weighted(0.4),
+        prop::option::weighted(0.4, 0..4u32),
+    );
+    let name = select(&["a", "a", "b", "b", "c", "d"][..]);
+    (
+        name,
+        0..3i64,
+        entries,
+        rules,
+        prop::bool::weighted(0.2),
+        sharing,
     )
+        .prop_map(
+            |(name, created, (entries, exclude), rules, only_gold, (shared_widely, quota))| {
+                let (automatic, priority, avoid_edge_addresses, tenants) = rules;
+                PoolScript {
+                    name,
+                    created,
+                    entries,
+                    exclude,
+                    automatic,
+                    priority,
+                    avoid_edge_addresses,
+                    tenants,
+                    only_gold,
+                    shared_widely,
+                    quota,
+                }
+            },
+        )
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
     prop_oneof![
-        (family(), 0..ADDRESSES, 0..5u8).prop_map(|(family, first, more)| Entry {
+        (family(), number(), 0..5u8).prop_map(|(family, first, more)| Entry {
             family,
             first,
             last: (first + more).min(ADDRESSES - 1),
             prefix: None,
         }),
-        (family(), 0..ADDRESSES, 0..4u8).prop_map(|(family, number, bits)| {
+        (family(), number(), 0..4u8).prop_map(|(family, number, bits)| {
             let first = number >> bits << bits;
             Entry {
                 family,
@@ -289,20 +338,48 @@ fn wish() -> impl Strategy<Value = Wish> {
     let addresses = prop_oneof![
         6 => Just(Vec::new()),
         2 => spot().prop_map(|spot| vec![spot]),
-        1 => (0..ADDRESSES, 0..ADDRESSES).prop_map(|(a, b)| vec![(Family::V4, a), (Family::V6, b)]),
+        1 => (number(), number()).prop_map(|(a, b)| vec![(Family::V4, a), (Family::V6, b)]),
         1 => prop::collection::vec(spot(), 2..3),
     ];
-    let name = select(&["a", "a", "b", "b", "c", "d", "none", UNFIT][..]);
+    let name = select(&["a", "a", "a", "b", "b", "c", "d", "none", UNFIT][..]);
     let pools = prop_oneof![
-        3 => Just(Vec::new()),
-        2 => prop::collection::vec(name, 1..3),
+        4 => Just(Vec::new()),
+        1 => prop::collection::vec(name, 1..3),
     ];
-    (any::<bool>(), families, addresses, pools).prop_map(|(gold, families, addresses, pools)| {
-        Wish {
+    (any::<bool>(), families, addresses, pools, terms()).prop_map(
+        |(gold, families, addresses, pools, terms)| Wish {
             gold,
             families,
             addresses,
             pools,
-        }
-    })
+            terms,
+        },
+    )
+}
+
+fn terms() -> impl Strategy<Value = Terms> {
+    let ports = [
+        Port::new(Protocol::Tcp, 80),
+        Port::new(Protocol::Tcp, 443),
+        Port::new(Protocol::Udp, 53),
+    ];
+    let key = prop_oneof![
+        2 => Just(None),
+        3 => Just(Some("k")),
+        1 => Just(Some("l")),
+    ];
+    let local = prop_oneof![
+        3 => Just(None),
+        1 => select(&[Some("app=a"), Some("app=b")][..]),
+    ];
+    (
+        key,
+        prop::collection::btree_set(select(ports.to_vec()), 0..3),
+        local,
+    )
+        .prop_map(|(key, ports, local)| Terms {
+            key: key.map(str::to_owned),
+            ports,
+            local: local.map(str::to_owned),
+        })
 }

@@ -31,6 +31,8 @@ pub struct Cluster {
 
 /// A controller that runs in this process.
 pub struct Controller {
+    /// Its name as leader.
+    pub identity: String,
     stop: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -92,15 +94,7 @@ impl Cluster {
     }
 
     pub fn controller_with(&self, classes: Classes) -> Controller {
-        let options = controller::Options {
-            namespace: "herald-system".into(),
-            classes,
-            http: "127.0.0.1:0".parse().unwrap(),
-            identity: format!("test-{:08x}", rand::random::<u32>()),
-        };
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(controller::run(self.client(), options, stop.clone()));
-        Controller { stop, task }
+        Controller::start(self.client(), classes)
     }
 
     #[track_caller]
@@ -187,6 +181,30 @@ impl Cluster {
 }
 
 impl Controller {
+    /// Starts one on any cluster.
+    pub fn start(client: Client, classes: Classes) -> Self {
+        let identity = format!("test-{:08x}", rand::random::<u32>());
+        let options = controller::Options {
+            namespace: "herald-system".into(),
+            classes,
+            node_ports: herald::api::NodePortPolicy::Keep,
+            http: "127.0.0.1:0".parse().unwrap(),
+            identity: identity.clone(),
+        };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(controller::run(client, options, stop.clone()));
+        Self {
+            identity,
+            stop,
+            task,
+        }
+    }
+
+    /// Whether it has ended of its own accord, which it must not.
+    pub fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// Ends it as SIGTERM would.
     pub async fn stop(self) {
         self.stop.cancel();

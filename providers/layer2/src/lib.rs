@@ -32,6 +32,6 @@ pub mod tap;
 pub use counters::Counters;
 pub use error::Layer2Error;
 pub use frame::decode;
-pub use netlink::links;
+pub use netlink::{addresses, links};
 pub use run::{Ending, Layer2, Options};
 pub use select::Selection;

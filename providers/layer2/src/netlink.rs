@@ -48,6 +48,17 @@ pub async fn links(selection: &Selection) -> Result<Links, Layer2Error> {
         .map(|subscription| subscription.model.view(selection))
 }
 
+/// The addresses on every link by the link's name, read once. Links that cannot announce count too: loopbacks,
+/// tunnels, members of a bond.
+///
+/// # Errors
+/// When the kernel does not answer.
+pub async fn addresses() -> Result<BTreeMap<String, Vec<IpAddr>>, Layer2Error> {
+    Subscription::open()
+        .await
+        .map(|subscription| subscription.model.addresses())
+}
+
 /// A source of snapshots.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -283,6 +294,18 @@ impl Model {
                 addresses,
             };
             selection.takes(&link).then_some((link.index, link))
+        });
+        links.collect()
+    }
+
+    fn addresses(&self) -> BTreeMap<String, Vec<IpAddr>> {
+        let links = self.links.iter().map(|(index, raw)| {
+            let addresses = self.addresses.get(index).into_iter().flatten();
+            let ready = addresses.filter(|(_, ready)| **ready);
+            (
+                raw.name.clone(),
+                ready.map(|((address, _), _)| *address).collect(),
+            )
         });
         links.collect()
     }

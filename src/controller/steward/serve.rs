@@ -1,90 +1,330 @@
-//! What one Service gets: the verdict, the locks, the status and the Event.
+//! What one Service gets: the verdict, the locks, the status and the Events.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    sync::Arc,
 };
 
-use herald_spi::ServiceKey;
+use herald_spi::{PoolName, Port};
 
-use super::{Steward, held_by};
+use super::{Steward, tell::Telling};
 use crate::{
-    api::{self, AddressAllocationSpec, Reason, Verdict},
+    api::{FallbackPolicy, NodePortPolicy, Provider, Reason, Verdict},
     controller::{
-        Lock, Notice, Plan, StatusWrite, Unlock,
-        request::{may_adopt, request},
+        Ingress, Lock, Plan, Version,
+        node_ports::{Need, Wish, decide},
+        request::{Asked, asked},
     },
-    ipam::{Family, Granted},
-    world::{AllocationRecord, ServiceRecord},
+    ipam::{Family, Grant, Granted, Refusal, Reservation, Share, Wait, Why},
+    world::{AllocationRecord, ConditionRecord, LockKey, ServiceRecord},
 };
+
+/// What was decided for a Service.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    pub(super) verdict: Verdict,
+    /// The addresses of pools that it shall have.
+    pub(super) kept: Vec<Granted>,
+    /// The status that it shall have.
+    pub(super) ingress: Vec<Ingress>,
+    /// Locks of ports on nodes that must be written.
+    pub(super) port_locks: Vec<Lock>,
+    /// Whether it serves its ports directly on nodes.
+    pub(super) serves_ports: bool,
+    /// What needs its node ports.
+    pub(super) need: Need,
+    /// What it says of its node ports itself.
+    pub(super) wish: Wish,
+}
+
+/// An address of an earlier Service of the same name, which this one may take over.
+struct Bequest {
+    address: IpAddr,
+    holder: crate::ipam::Holder,
+    terms: crate::ipam::Terms,
+    pool: Option<PoolName>,
+}
+
+impl Given {
+    /// A verdict and nothing else.
+    pub(super) fn of(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            kept: Vec::new(),
+            ingress: Vec::new(),
+            port_locks: Vec::new(),
+            serves_ports: false,
+            need: Need::None,
+            wish: Wish::Keep,
+        }
+    }
+}
 
 impl Steward {
-    /// For a Service that now belongs to another class: Herald's part goes.
-    pub(super) fn let_go(&mut self, service: &ServiceRecord) -> Plan {
-        self.waiting.remove(&service.key);
-        let mut plan = Plan::new(service.key.clone());
-        plan.unlocks = self.unlocks(&service.key, |_| true);
-        plan.status = service.allocated.as_ref().map(|_| StatusWrite {
-            resource_version: service.resource_version.clone(),
-            addresses: None,
-            allocated_from: None,
-            verdict: None,
-            since: None,
-        });
-        plan
-    }
-
     pub(super) fn serve(&mut self, service: &ServiceRecord) -> Plan {
-        let mut plan = Plan::new(service.key.clone());
         if let Some(evidence) = self.foreign_evidence(service) {
-            let verdict = Verdict::no(Reason::FOREIGN_CONTROLLER, evidence);
-            self.tell(&mut plan, service, None, &verdict);
+            let mut plan = self.plan_hands_off(service);
+            if service.status_addresses().next().is_some() {
+                // A pool that has the address makes the Service Herald's.
+                let any_pool = [Wait::AnyPool].into();
+                self.waiting.set(&service.key, service.created, any_pool);
+            }
+            let telling = Telling {
+                verdict: Verdict::no(Reason::FOREIGN_CONTROLLER, evidence),
+                ingress: None,
+                pools: BTreeSet::new(),
+                node_ports: None,
+            };
+            telling.tell(&mut plan, service);
             return plan;
         }
+        let mut plan = Plan::new(service.key.clone(), Some(Version::of(service)));
+        plan.ask_first = self.has_predecessor(service);
         self.adopt_status(service);
-        let (verdict, kept) = self.decide(service);
-        plan.locks = kept
+        let given = self.decide_on_locks(service);
+        plan.locks = given
+            .kept
             .iter()
             .filter_map(|granted| self.lock(granted, service))
             .collect();
+        let pools: BTreeSet<&PoolName> =
+            given.kept.iter().filter_map(|g| g.pool.as_ref()).collect();
+        let wish = match given.wish {
+            Wish::Keep => self.wish_of_pools(&given.verdict, &pools),
+            wish => wish,
+        };
+        self.contest.noticed(service, wish, &given.need, self.now);
+        let mut node_ports = decide(service, wish, &given.need, &self.contest, self.now);
+        match node_ports.look_again {
+            Some(at) => self.later.insert(service.key.clone(), at),
+            None => self.later.remove(&service.key),
+        };
+        if node_ports.patch.is_some() {
+            // What it is going to say is told when it is done.
+            node_ports.verdict = service.node_ports.as_ref().and_then(told);
+        }
+        let telling = Telling {
+            verdict: given.verdict.clone(),
+            ingress: Some(given.ingress.clone()),
+            pools: pools.iter().map(ToString::to_string).collect(),
+            node_ports: node_ports.verdict,
+        };
         plan.unlocks = self.unlocks(&service.key, |address| {
-            !kept.iter().any(|granted| granted.address == address)
+            !given.kept.iter().any(|granted| granted.address == address)
         });
-        self.tell(&mut plan, service, Some(kept), &verdict);
+        plan.unlocks.extend(self.port_unlocks(service, &given));
+        plan.locks.extend(given.port_locks);
+        telling.tell(&mut plan, service);
+        if plan.status.is_some() {
+            plan.verify = self.unheld(service, &given.kept);
+        }
+        plan.ask_first |= plan.status.is_none()
+            && (plan.unlocks.iter().any(|unlock| !unlock.holder.is_empty())
+                || plan.locks.iter().any(|lock| self.is_held(lock, service)));
+        match (&plan.status, node_ports.patch) {
+            (Some(_), Some(_)) => plan.again = true,
+            (None, patch) => plan.node_ports = patch,
+            (Some(_), None) => {}
+        }
         plan
     }
 
-    /// The verdict, and the addresses that the Service shall have after it.
-    fn decide(&mut self, service: &ServiceRecord) -> (Verdict, Vec<Granted>) {
-        self.waiting.remove(&service.key);
+    /// Published addresses that the Service is about to lose without having let them go.
+    fn unheld(&self, service: &ServiceRecord, kept: &[Granted]) -> Vec<LockKey> {
+        let holder = super::holder(service);
+        let held: BTreeSet<_> = self.ipam.held_by_holder(&holder).collect();
+        service
+            .status_addresses()
+            .filter(|address| !held.contains(address) && !self.is_of_nodes(service, *address))
+            .filter(|address| !kept.iter().any(|granted| granted.address == *address))
+            .map(LockKey::Address)
+            .collect()
+    }
+
+    /// Whether a lock to write is one that the Service has already: then nothing else says that its spec is not old.
+    fn is_held(&self, lock: &Lock, service: &ServiceRecord) -> bool {
+        let existing = self.allocations.get(&lock.key);
+        existing.is_some_and(|existing| existing.is_held_by(&service.uid))
+    }
+
+    /// Decides, and once more if a lock turns out to be held by somebody whom memory does not know.
+    fn decide_on_locks(&mut self, service: &ServiceRecord) -> Given {
+        let mut given;
+        let mut tries = 0;
+        loop {
+            let bequests = self.bequeath(service);
+            given = self.decide(service);
+            self.take_back(bequests, &given.kept);
+            tries += 1;
+            if tries > 4 || !self.learns_from_locks(service, &given.kept) {
+                return given;
+            }
+        }
+    }
+
+    /// Whether the lock of an address that the Service shall have has a holder whom memory did not know.
+    fn learns_from_locks(&mut self, service: &ServiceRecord, kept: &[Granted]) -> bool {
+        let mut learnt = false;
+        for granted in kept {
+            let Some(lock) = self
+                .allocations
+                .get(&LockKey::Address(granted.address))
+                .cloned()
+            else {
+                continue;
+            };
+            let known: BTreeSet<_> = self
+                .ipam
+                .sharers(granted.address)
+                .map(|share| share.holder.uid.clone())
+                .collect();
+            let is_stranger = |holder: &crate::api::Holder| {
+                let same_name =
+                    holder.namespace == service.key.namespace && holder.name == service.key.name;
+                !known.contains(&holder.uid) && !same_name
+            };
+            if lock.holders.iter().any(is_stranger) || self.is_barred(service, &lock) {
+                let has_fewer = known.iter().any(|uid| !lock.is_held_by(uid));
+                let mut concerned = self.heed_lock(&lock);
+                concerned.remove(&service.key);
+                // Who shared in memory only is out: that may help others.
+                if has_fewer {
+                    self.roused.append(&mut concerned);
+                }
+                learnt = true;
+            }
+        }
+        learnt
+    }
+
+    /// Whether the Service would join a lock, or take more of it, whose other holders are known to need less by now, or
+    /// to share by another key, and have not written so yet; or one that still waits for another, who is known to be back.
+    fn is_barred(&self, service: &ServiceRecord, lock: &AllocationRecord) -> bool {
+        let address = lock.key.address();
+        let own = address
+            .and_then(|address| self.ipam.holding(address)?.share(&service.uid))
+            .map(|share| &share.terms);
+        let Some(own) = own else {
+            return false;
+        };
+        if lock.holders.is_empty() {
+            return lock.awaited.as_ref() != Some(&service.key);
+        }
+        let is_other = |holder: &&crate::api::Holder| {
+            (&holder.namespace, &holder.name) != (&service.key.namespace, &service.key.name)
+        };
+        let mut others = lock.holders.iter().filter(is_other);
+        others.any(|holder| {
+            let terms = lock.terms(holder);
+            let selectors = terms.local.as_ref().zip(own.local.as_ref());
+            terms.key != own.key
+                || !terms.ports.is_disjoint(&own.ports)
+                || selectors.is_some_and(|(theirs, ours)| theirs != ours)
+        })
+    }
+
+    fn decide(&mut self, service: &ServiceRecord) -> Given {
         let nothing = BTreeMap::new();
         let labels = self
             .namespaces
             .get(&service.key.namespace)
             .map_or(&nothing, |record| &record.labels);
-        let request = match request(service, labels) {
-            Ok(request) => request,
-            Err(why) => return self.refuse(service, Reason::INVALID_REQUEST, why),
-        };
-        let published: Vec<_> = service.status_addresses().collect();
-        match self.ipam.allocate_keeping(&request, &published) {
-            Ok(grant) => {
-                let mut words: Vec<_> = grant.addresses.iter().map(from_pool).collect();
-                if let Some(lacking) = grant.lacking {
-                    words.push(lacking.to_string());
-                    self.waiting.insert(service.key.clone());
-                }
-                (
-                    Verdict::yes(Reason::ALLOCATED, words.join("; ")),
-                    grant.addresses,
-                )
+        match asked(service, labels, self.default_provider()) {
+            Ok(asked) => {
+                let wish = asked.node_ports;
+                let given = match asked.provider {
+                    Provider::Layer2 => self.give(service, &asked),
+                    Provider::Node => {
+                        self.waiting.clear(&service.key);
+                        let given = self.give_nodes(service, None);
+                        if given.verdict.holds || self.held(service).is_empty() {
+                            given
+                        } else {
+                            // Nodes cannot serve it: it keeps what it has from pools.
+                            let Verdict {
+                                reason, message, ..
+                            } = given.verdict;
+                            self.refuse(service, reason, message, &BTreeMap::new())
+                        }
+                    }
+                };
+                Given { wish, ..given }
             }
-            Err(refusal) => {
-                self.waiting.insert(service.key.clone());
-                self.refuse(service, Reason::of(refusal.reason()), refusal.to_string())
+            Err(why) => {
+                self.waiting.clear(&service.key);
+                let on_nodes = self.serves_on_nodes(service);
+                let given = self.refuse(service, Reason::INVALID_REQUEST, why, &BTreeMap::new());
+                if given.kept.is_empty() && on_nodes {
+                    // It keeps what it has on nodes, too.
+                    return Given {
+                        verdict: given.verdict,
+                        ..self.give_nodes(service, None)
+                    };
+                }
+                self.leave_nodes(&service.key);
+                given
             }
         }
+    }
+
+    /// An address from a pool, or what there is instead.
+    fn give(&mut self, service: &ServiceRecord, asked: &Asked) -> Given {
+        let published: Vec<_> = service
+            .status_addresses()
+            .filter(|address| !self.is_of_nodes(service, *address))
+            .collect();
+        let result = self.ipam.allocate_keeping(&asked.request, &published);
+        let waits = match &result {
+            Ok(grant) if grant.lacking.is_none() && grant.flags.is_empty() => BTreeSet::new(),
+            _ => self.ipam.waits(&asked.request, &published),
+        };
+        self.waiting.set(&service.key, service.created, waits);
+        match result {
+            Ok(grant) => {
+                self.leave_nodes(&service.key);
+                self.flag_kept(&grant);
+                granted(service, grant)
+            }
+            Err(refusal) if self.held(service).is_empty() && self.falls_back(asked, &refusal) => {
+                self.give_nodes(service, Some(&refusal.to_string()))
+            }
+            Err(refusal) => {
+                self.leave_nodes(&service.key);
+                let reason = Reason::of(refusal.reason());
+                self.refuse(service, reason, refusal.to_string(), &clashing(&refusal))
+            }
+        }
+    }
+
+    fn flag_kept(&mut self, grant: &Grant) {
+        for granted in &grant.addresses {
+            self.flagged.remove(&granted.address);
+        }
+        let flags = grant.flags.iter();
+        self.flagged
+            .extend(flags.map(|flag| (flag.address, flag.to_string())));
+    }
+
+    /// Whether a Service that no pool can serve may have addresses of nodes.
+    fn falls_back(&self, asked: &Asked, refusal: &Refusal) -> bool {
+        let passed = match refusal {
+            Refusal::NoPool(passed)
+            | Refusal::PoolExhausted { passed, .. }
+            | Refusal::FamilyUnavailable { passed, .. }
+            | Refusal::QuotaExceeded { passed, .. } => passed,
+            _ => return false,
+        };
+        asked.fallback.unwrap_or_else(|| {
+            let could = |why: &Why| matches!(why, Why::Lacks(_) | Why::QuotaExceeded { .. });
+            let falls_back = |name: &PoolName| {
+                let pool = self.pools.get(name);
+                pool.is_some_and(|pool| pool.fallback == FallbackPolicy::Nodes)
+            };
+            passed
+                .pools
+                .iter()
+                .any(|passed| could(&passed.why) && falls_back(&passed.pool))
+        })
     }
 
     /// A refusal, which costs the Service nothing that it has.
@@ -93,17 +333,23 @@ impl Steward {
         service: &ServiceRecord,
         reason: Reason,
         why: String,
-    ) -> (Verdict, Vec<Granted>) {
+        clashing: &BTreeMap<IpAddr, BTreeSet<Port>>,
+    ) -> Given {
         let mut kept = self.held(service);
-        // In the middle of a move it has two of a family: the published one is the one that it has.
+        // In the middle of a move it has two of a family: the published one is the one that it has, or else the first.
         let published: BTreeSet<_> = service.status_addresses().collect();
-        let shown: BTreeSet<_> = kept
-            .iter()
-            .map(|g| g.address)
-            .filter(|a| published.contains(a))
-            .map(Family::of)
-            .collect();
-        kept.retain(|g| published.contains(&g.address) || !shown.contains(&Family::of(g.address)));
+        let (shown, others): (Vec<_>, Vec<_>) = kept
+            .into_iter()
+            .partition(|g| published.contains(&g.address));
+        kept = shown;
+        for other in others {
+            let family = Family::of(other.address);
+            if !kept.iter().any(|g| Family::of(g.address) == family) {
+                kept.push(other);
+            }
+        }
+        let primary = service.families.primary();
+        kept.sort_by_key(|g| (Family::of(g.address) != primary, g.address));
         let names: Vec<_> = kept
             .iter()
             .map(|granted| granted.address.to_string())
@@ -112,173 +358,137 @@ impl Steward {
             [] => why,
             names => format!("{why}; it keeps {}", names.join(" and ")),
         };
-        (Verdict::no(reason, message), kept)
+        Given {
+            ingress: Self::shown(service, &kept, clashing),
+            kept,
+            ..Given::of(Verdict::no(reason, message))
+        }
     }
 
     /// The addresses that the Service has, its primary family first.
-    fn held(&self, service: &ServiceRecord) -> Vec<Granted> {
+    pub(super) fn held(&self, service: &ServiceRecord) -> Vec<Granted> {
         let primary = service.families.primary();
+        let holder = super::holder(service);
         let mut held: Vec<_> = self
             .ipam
-            .held_by(&service.key)
-            .into_iter()
-            .filter_map(|address| Some((address, self.ipam.holding(address)?)))
-            .filter(|(_, holding)| holding.holder.uid == service.uid)
-            .map(|(address, holding)| Granted {
-                address,
-                pool: holding.pool.clone(),
+            .held_by_holder(&holder)
+            .filter_map(|address| {
+                let holding = self.ipam.holding(address)?;
+                Some(Granted {
+                    address,
+                    pool: holding.pool.clone(),
+                })
             })
             .collect();
         held.sort_by_key(|granted| (Family::of(granted.address) != primary, granted.address));
         held
     }
 
-    /// The lock to write for an address, if the one that is there does not say what it should.
-    fn lock(&self, granted: &Granted, service: &ServiceRecord) -> Option<Lock> {
-        let existing = self.allocations.get(&granted.address);
-        let record = granted.pool.as_ref().and_then(|name| self.pools.get(name));
-        let (advertise, ignore_exclude_label) = match (record, existing) {
-            (Some(pool), _) => (pool.advertise.clone(), pool.ignore_exclude_label),
-            (None, Some(lock)) => (lock.advertise.clone(), lock.ignore_exclude_label),
-            (None, None) => (None, false),
+    /// What the pools, or the cluster, say on the node ports of a Service that says nothing itself.
+    fn wish_of_pools(&self, verdict: &Verdict, pools: &BTreeSet<&PoolName>) -> Wish {
+        let disables = |name: &&PoolName| {
+            let pool = self.pools.get(name);
+            pool.is_some_and(|pool| pool.node_ports == NodePortPolicy::Disable)
         };
-        let spec = AddressAllocationSpec {
-            address: granted.address.to_string(),
-            pool: granted
-                .pool
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            holders: vec![api::Holder {
-                namespace: service.key.namespace.clone(),
-                name: service.key.name.clone(),
-                uid: service.uid.clone(),
-                ..api::Holder::default()
-            }],
-            advertise,
-            ignore_exclude_label,
-            ..AddressAllocationSpec::default()
-        };
-        let says_so = |lock: &Arc<AllocationRecord>| {
-            lock.holders == spec.holders
-                && lock.pool == granted.pool
-                && lock.advertise == spec.advertise
-                && lock.ignore_exclude_label == spec.ignore_exclude_label
-        };
-        (!existing.is_some_and(says_so)).then(|| Lock {
-            address: granted.address,
-            spec,
-            replaces: existing.map(|lock| lock.resource_version.clone()),
-        })
+        let by_pools = !pools.is_empty() && pools.iter().all(disables);
+        if verdict.holds && (by_pools || self.node_ports == NodePortPolicy::Disable) {
+            Wish::Disable
+        } else {
+            Wish::Keep
+        }
     }
 
-    /// The locks to give back of all that any Service of this name holds.
-    pub(super) fn unlocks(&self, key: &ServiceKey, gone: impl Fn(IpAddr) -> bool) -> Vec<Unlock> {
-        let held = self
-            .ipam
-            .held_by(key)
-            .into_iter()
-            .filter(|address| gone(*address));
-        held.filter_map(|address| {
-            let holder = self.ipam.holding(address)?.holder.uid.clone();
-            let lock = self
-                .allocations
-                .get(&address)
-                .filter(|lock| held_by(lock, &holder));
-            Some(Unlock {
-                address,
-                holder,
-                object: lock.map(|lock| (lock.uid.clone(), lock.resource_version.clone())),
-            })
-        })
-        .collect()
-    }
-
-    /// Adds the status and the Event, where the Service does not say so already.
-    fn tell(
-        &self,
-        plan: &mut Plan,
-        service: &ServiceRecord,
-        granted: Option<Vec<Granted>>,
-        verdict: &Verdict,
-    ) {
-        let pools: BTreeSet<_> = granted
-            .iter()
-            .flatten()
-            .filter_map(|g| g.pool.as_ref())
-            .collect();
-        let pools: Vec<_> = pools.iter().map(|pool| pool.as_str()).collect();
-        let allocated_from = (!pools.is_empty()).then(|| pools.join(","));
-        let addresses = granted.map(|all| all.iter().map(|g| g.address).collect::<Vec<_>>());
-        let known = service.allocated.as_ref();
-        let same_word =
-            known.is_some_and(|c| c.holds == verdict.holds && c.reason == verdict.reason.as_str());
-        let same_addresses = addresses.as_ref().is_none_or(|wanted| {
-            service.status_addresses().eq(wanted.iter().copied())
-                && service.ingress.len() == wanted.len()
-        });
-        let all_vip = addresses.is_none()
-            || service
-                .ingress
+    /// A Service that was made again under its name before anybody looked: what its predecessor has waits for it.
+    fn bequeath(&mut self, service: &ServiceRecord) -> Vec<Bequest> {
+        let mut bequests = Vec::new();
+        for address in self.ipam.held_by(&service.key) {
+            let Some(holding) = self.ipam.holding(address) else {
+                continue;
+            };
+            let pool = holding.pool.clone();
+            let of_predecessor = |share: &&Share| {
+                share.holder.service == service.key && share.holder.uid != service.uid
+            };
+            let shares: Vec<_> = holding
+                .shares
                 .iter()
-                .all(|entry| entry.ip_mode.as_deref() == Some("VIP"));
-        let same_pools =
-            service.annotations.get(api::ANNOTATION_ALLOCATED_FROM) == allocated_from.as_ref();
-        let same_message = known.is_some_and(|c| c.message == verdict.message);
-        if !(same_word && same_message && same_addresses && all_vip && same_pools) {
-            plan.status = Some(StatusWrite {
-                resource_version: service.resource_version.clone(),
-                addresses,
-                allocated_from,
-                verdict: Some(verdict.clone()),
-                since: known
-                    .filter(|c| c.holds == verdict.holds)
-                    .map(|c| c.since.clone()),
-            });
+                .filter(of_predecessor)
+                .cloned()
+                .collect();
+            for share in shares {
+                self.ipam.release(address, &share.holder.uid);
+                let reservation = Reservation {
+                    awaited: Some(service.key.clone()),
+                    until: i64::MAX,
+                    pool: pool.clone(),
+                };
+                // Of no effect where others share the address.
+                self.ipam.reserve(address, reservation);
+                bequests.push(Bequest {
+                    address,
+                    holder: (*share.holder).clone(),
+                    terms: share.terms,
+                    pool: pool.clone(),
+                });
+            }
         }
-        if !(same_word && same_addresses) {
-            plan.notice = Some(Notice {
-                uid: service.uid.clone(),
-                verdict: verdict.clone(),
-            });
-        }
+        bequests
     }
 
-    /// Why the Service is another controller's, if it is.
-    pub(super) fn foreign_evidence(&self, service: &ServiceRecord) -> Option<String> {
-        let ours = service
-            .allocated
-            .as_ref()
-            .is_some_and(|c| c.reason != Reason::FOREIGN_CONTROLLER.as_str())
-            || !self.held(service).is_empty();
-        if ours || may_adopt(service).unwrap_or(false) {
-            return None;
+    /// What the Service did not take stays its predecessor's, whose lock is then given back as always.
+    fn take_back(&mut self, bequests: Vec<Bequest>, kept: &[Granted]) {
+        for bequest in bequests {
+            if !kept
+                .iter()
+                .any(|granted| granted.address == bequest.address)
+            {
+                self.ipam.unreserve(bequest.address);
+                self.ipam.adopt_recorded(
+                    bequest.address,
+                    bequest.holder,
+                    bequest.terms,
+                    bequest.pool,
+                );
+            }
         }
-        let advice = format!(
-            "to let Herald take it over, annotate it with {}=true",
-            api::ANNOTATION_ADOPT
-        );
-        if let Some(finalizer) = &service.foreign_finalizer {
-            return Some(format!(
-                "another controller's finalizer {finalizer} is on the Service; {advice}"
-            ));
-        }
-        if let Some(hostname) = service
-            .ingress
-            .iter()
-            .find_map(|entry| entry.hostname.as_ref())
-        {
-            return Some(format!(
-                "its status names the host {hostname}, which Herald did not write; {advice}"
-            ));
-        }
-        let outside = service
-            .status_addresses()
-            .find(|a| self.ipam.pool_of(*a).is_none())?;
-        Some(format!(
-            "its status names {outside}, which lies in no pool and which Herald did not write; {advice}"
-        ))
     }
+}
+
+/// A condition on node ports as it stands.
+fn told(condition: &ConditionRecord) -> Option<Verdict> {
+    let words = [
+        Reason::DISABLED,
+        Reason::ENABLED,
+        Reason::NODE_PORTS_PINNED,
+        Reason::NODE_PORTS_NEEDED,
+        Reason::NODE_PORTS_CONTESTED,
+    ];
+    let reason = words
+        .into_iter()
+        .find(|word| word.as_str() == condition.reason)?;
+    Some(Verdict {
+        holds: condition.holds,
+        reason,
+        message: condition.message.clone(),
+    })
+}
+
+fn granted(service: &ServiceRecord, grant: Grant) -> Given {
+    let mut words: Vec<_> = grant.addresses.iter().map(from_pool).collect();
+    words.extend(grant.flags.iter().map(ToString::to_string));
+    words.extend(grant.lacking.iter().map(ToString::to_string));
+    Given {
+        ingress: Steward::shown(service, &grant.addresses, &BTreeMap::new()),
+        kept: grant.addresses,
+        ..Given::of(Verdict::yes(Reason::ALLOCATED, words.join("; ")))
+    }
+}
+
+fn clashing(refusal: &Refusal) -> BTreeMap<IpAddr, BTreeSet<Port>> {
+    let clashes = refusal.clashing_ports().into_iter();
+    clashes
+        .map(|(address, ports)| (address, ports.keys().copied().collect()))
+        .collect()
 }
 
 fn from_pool(granted: &Granted) -> String {

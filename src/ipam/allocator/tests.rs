@@ -1,10 +1,18 @@
 //! What users notice, case by case; `tests/ipam_model.rs` plays long histories.
 
 mod holdings;
+mod quotas;
 mod refusals;
+mod reservations;
+mod sharing;
+mod told;
+
+use herald_spi::ServiceKey;
 
 use super::{
-    super::{Families, Family, Grant, Selector, Tenants},
+    super::{
+        Considered, Considering, Families, Family, Reservation, Scope, Selector, Tenants, Terms,
+    },
     *,
 };
 
@@ -29,6 +37,7 @@ fn request(name: &str, families: Families) -> Request {
         families,
         addresses: Vec::new(),
         pools: Vec::new(),
+        terms: Terms::default(),
     }
 }
 

@@ -219,3 +219,35 @@ fn only_a_change_of_state_or_mac_is_told_at_once() {
     let other = [LinkAttribute::Address(vec![2, 9, 9, 9, 9, 9])];
     assert!(!same_links(&before, &view(running(), &other)));
 }
+
+#[test]
+fn addresses_of_links_that_cannot_announce_are_told_too() {
+    let mut model = model(vec![
+        notice(
+            1,
+            "lo",
+            LinkLayerType::Loopback,
+            running() | LinkFlags::Loopback,
+            &[],
+        ),
+        notice(2, "wg0", LinkLayerType::None, running(), &[]),
+        notice(3, "eth0", ETHERNET, running(), &[]),
+    ]);
+    for message in [
+        address(1, "203.0.113.1", 32, AddressFlags::Permanent),
+        address(2, "10.9.0.1", 24, AddressFlags::Permanent),
+        address(3, "fd77::1", 64, AddressFlags::Permanent),
+        address(3, "fd77::2", 64, AddressFlags::Tentative),
+    ] {
+        model.apply(RouteNetlinkMessage::NewAddress(message));
+    }
+    let told: Vec<_> = model
+        .addresses()
+        .into_iter()
+        .map(|(name, addresses)| format!("{name} {addresses:?}"))
+        .collect();
+    assert_eq!(
+        told,
+        ["eth0 [fd77::1]", "lo [203.0.113.1]", "wg0 [10.9.0.1]"]
+    );
+}

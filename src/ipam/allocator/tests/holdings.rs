@@ -65,7 +65,8 @@ fn of_two_addresses_between_the_steps_of_a_move_the_published_one_stays() {
     let web = v4("web");
     let [low, high] = ["10.0.0.1", "10.0.0.2"].map(|a| a.parse().unwrap());
     for address in [low, high] {
-        ipam.adopt(address, web.holder(), Some("a".into())).unwrap();
+        ipam.adopt(address, web.holder(), Terms::default(), Some("a".into()))
+            .unwrap();
     }
     for (published, kept, surplus) in [(high, high, low), (low, low, high)] {
         let grant = ipam.allocate_keeping(&web, &[published]).unwrap();
@@ -115,7 +116,7 @@ fn edits_of_pools_evict_nobody() {
         ipam.set_pools(pools);
         let free = ipam
             .outside()
-            .filter(|(_, holding)| holding.holder.service.name == "web")
+            .filter(|(_, holding)| holding.shares[0].holder.service.name == "web")
             .count();
         assert_eq!(free, outside, "{what}");
         for (request, granted) in [
@@ -163,12 +164,21 @@ fn a_service_made_again_is_not_its_predecessor() {
 fn records_are_adopted_before_and_outside_of_pools() {
     let mut ipam = Ipam::new();
     let [inside, outside] = ["10.0.0.1", "172.16.0.1"].map(|a| a.parse().unwrap());
-    ipam.adopt(inside, v4("web").holder(), Some("lan".into()))
+    ipam.adopt(
+        inside,
+        v4("web").holder(),
+        Terms::default(),
+        Some("lan".into()),
+    )
+    .unwrap();
+    ipam.adopt(outside, v4("far").holder(), Terms::default(), None)
         .unwrap();
-    ipam.adopt(outside, v4("far").holder(), None).unwrap();
-    ipam.adopt(outside, v4("far").holder(), None).unwrap();
+    ipam.adopt(outside, v4("far").holder(), Terms::default(), None)
+        .unwrap();
     assert_eq!(ipam.pools_missing(), [&"lan".into()].into());
-    let refusal = ipam.adopt(inside, v4("thief").holder(), None).unwrap_err();
+    let refusal = ipam
+        .adopt(inside, v4("thief").holder(), Terms::default(), None)
+        .unwrap_err();
     assert_eq!(refusal.reason(), "AddressInUse");
     ipam.set_pools(vec![pool("lan", &["10.0.0.1-10.0.0.2"])]);
     assert!(ipam.pools_missing().is_empty());

@@ -1,0 +1,135 @@
+//! Reading lists for one answer: in pages, with a limit to the patience for each, and with a word to a person who waits.
+
+use std::{
+    fmt::Debug,
+    io::{self, IsTerminal as _, Write as _},
+    pin::pin,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use anyhow::anyhow;
+use kube::{Api, Client, api::ListParams};
+use serde::de::DeserializeOwned;
+use tokio::time;
+
+use crate::cluster::{self, explain};
+
+/// How long the API server may take for one answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How many objects are asked for at once.
+const PAGE: u32 = 500;
+/// After how long a person is told what takes so long, and how often again.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
+
+/// Reads from the cluster, and counts what it has read.
+pub(super) struct Reader {
+    client: Client,
+    read: AtomicUsize,
+}
+
+impl Reader {
+    /// A reader of the cluster that is configured. Does not talk to it yet.
+    pub(super) async fn connect() -> anyhow::Result<Self> {
+        Ok(Self {
+            client: cluster::connect().await?,
+            read: AtomicUsize::new(0),
+        })
+    }
+
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Everything that the list has, page by page.
+    pub(super) async fn list<K>(&self, api: &Api<K>, params: ListParams) -> anyhow::Result<Vec<K>>
+    where
+        K: Clone + DeserializeOwned + Debug,
+    {
+        let mut items = Vec::new();
+        let mut params = params.limit(PAGE);
+        loop {
+            let page = match answer(api.list(&params)).await? {
+                Ok(page) => page,
+                // What is left of a list expires after some minutes: once more from the start.
+                Err(kube::Error::Api(status))
+                    if status.code == 410 && params.continue_token.is_some() =>
+                {
+                    params.continue_token = None;
+                    items.clear();
+                    continue;
+                }
+                Err(error) => return Err(anyhow!(explain(&error))),
+            };
+            self.read.fetch_add(page.items.len(), Ordering::Relaxed);
+            items.extend(page.items);
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    /// One object, if it is there.
+    pub(super) async fn get<K>(&self, api: &Api<K>, name: &str) -> anyhow::Result<Option<K>>
+    where
+        K: Clone + DeserializeOwned + Debug,
+    {
+        answer(api.get_opt(name))
+            .await?
+            .map_err(|error| anyhow!(explain(&error)))
+    }
+
+    /// Whether the list can be read at all.
+    pub(super) async fn probe<K>(&self, api: &Api<K>) -> anyhow::Result<()>
+    where
+        K: Clone + DeserializeOwned + Debug,
+    {
+        answer(api.list(&ListParams::default().limit(1)))
+            .await?
+            .map(|_| ())
+            .map_err(|error| anyhow!(explain(&error)))
+    }
+
+    /// Does the work; a person who waits for longer than a second is told how far it is, in a line that goes away.
+    pub(super) async fn patiently<T>(
+        &self,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let mut work = pin!(work);
+        if !io::stderr().is_terminal() {
+            return work.await;
+        }
+        let mut told = false;
+        loop {
+            tokio::select! {
+                result = &mut work => {
+                    if told {
+                        on_stderr("\r\u{1b}[K");
+                    }
+                    return result;
+                }
+                () = time::sleep(TOLD_AFTER) => {
+                    told = true;
+                    let read = self.read.load(Ordering::Relaxed);
+                    on_stderr(&format!("\rreading from the API server: {read} objects so far …\u{1b}[K"));
+                }
+            }
+        }
+    }
+}
+
+/// Waits for an answer of the API server, but not for ever.
+async fn answer<T>(
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> anyhow::Result<Result<T, kube::Error>> {
+    time::timeout(PATIENCE, call).await.map_err(|_| {
+        anyhow!("the API server did not answer within {PATIENCE:?}: check that it is reachable, then try again")
+    })
+}
+
+/// A terminal that cannot be written to is no reason to fail.
+fn on_stderr(text: &str) {
+    let mut out = io::stderr().lock();
+    let _unheard = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

@@ -1,0 +1,51 @@
+//! Whether another controller looks after a Service.
+
+use super::Steward;
+use crate::{
+    api::{self, Reason},
+    controller::request::may_adopt,
+    world::{ConditionRecord, ServiceRecord},
+};
+
+impl Steward {
+    /// Why the Service is another controller's, if it is.
+    pub(super) fn foreign_evidence(&self, service: &ServiceRecord) -> Option<String> {
+        let has_word = |c: &ConditionRecord| {
+            // A refusal proves nothing: others may have served the Service since.
+            c.holds && c.reason != Reason::FOREIGN_CONTROLLER.as_str()
+        };
+        let ours = service.allocated.as_ref().is_some_and(has_word)
+            || service
+                .annotations
+                .contains_key(api::ANNOTATION_ALLOCATED_FROM)
+            || !self.held(service).is_empty()
+            || self.serves_on_nodes(service);
+        if ours || may_adopt(service).unwrap_or(false) {
+            return None;
+        }
+        let advice = format!(
+            "to let Herald take it over, annotate it with {}=true",
+            api::ANNOTATION_ADOPT
+        );
+        if let Some(finalizer) = &service.foreign_finalizer {
+            return Some(format!(
+                "another controller's finalizer {finalizer} is on the Service; {advice}"
+            ));
+        }
+        if let Some(hostname) = service
+            .ingress
+            .iter()
+            .find_map(|entry| entry.hostname.as_ref())
+        {
+            return Some(format!(
+                "its status names the host {hostname}, which Herald did not write; {advice}"
+            ));
+        }
+        let outside = service
+            .status_addresses()
+            .find(|a| self.ipam.pool_of(*a).is_none())?;
+        Some(format!(
+            "its status names {outside}, which lies in no pool and which Herald did not write; {advice}"
+        ))
+    }
+}
