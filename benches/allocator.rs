@@ -9,9 +9,11 @@
     reason = "a benchmark that cannot set up its pools has nothing to say"
 )]
 
+#[path = "shared/machine.rs"]
+mod machine;
+
 use std::{
     collections::BTreeMap,
-    fs,
     hint::black_box,
     net::{IpAddr, Ipv4Addr},
     process::ExitCode,
@@ -33,7 +35,8 @@ fn main() -> ExitCode {
         println!("run me with: cargo bench --bench allocator");
         return ExitCode::SUCCESS;
     }
-    machine();
+    machine::print();
+    println!("best of {RUNS} runs\n");
     let mut board = Board { missed: false };
     targets(&mut board);
     beyond(&mut board);
@@ -234,19 +237,6 @@ impl Board {
 
 fn short(took: Duration) -> String {
     format!("{took:.2?}")
-}
-
-fn machine() {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let cpus = read("/proc/cpuinfo");
-    let model = cpus
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    println!("cpu:    {}, {cores} cores", model.unwrap_or("unknown"));
-    println!("kernel: {}", read("/proc/sys/kernel/osrelease").trim());
-    println!("load:   {}", read("/proc/loadavg").trim());
-    println!("best of {RUNS} runs\n");
 }
 
 fn pools(of: &[(&str, i64)]) -> Vec<Pool> {

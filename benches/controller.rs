@@ -25,6 +25,8 @@ mod audit;
 mod board;
 #[path = "controller/burst.rs"]
 mod burst;
+#[path = "shared/machine.rs"]
+mod machine;
 #[path = "controller/objects.rs"]
 mod objects;
 #[path = "controller/plain.rs"]
@@ -85,7 +87,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let choice = Choice { words };
-    board::machine();
+    machine::print();
     on_runtime(async move {
         let mut board = Board::default();
         for kind in kinds(&choice) {

@@ -1,6 +1,6 @@
 //! The machine, and figures against their targets.
 
-use std::{fs, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 /// Prints figures and remembers whether one missed its target.
 #[derive(Default)]
@@ -24,18 +24,6 @@ impl Board {
     pub fn verdict(&self) -> ExitCode {
         ExitCode::from(u8::from(self.missed))
     }
-}
-
-pub fn machine() {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let cpus = read("/proc/cpuinfo");
-    let model = cpus
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    println!("cpu:    {}, {cores} cores", model.unwrap_or("unknown"));
-    println!("kernel: {}", read("/proc/sys/kernel/osrelease").trim());
-    println!("load:   {}", read("/proc/loadavg").trim());
 }
 
 /// The one in the middle.

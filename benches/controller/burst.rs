@@ -50,6 +50,8 @@ impl Run {
     }
 }
 
+type Measure = fn(&Run) -> Duration;
+
 /// When the Services come.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Come {
@@ -65,10 +67,8 @@ pub async fn run(kind: &Kind, size: Size, board: &mut Board) -> anyhow::Result<(
         live.push(controller(kind, size.services, Come::Meanwhile).await?);
     }
     let services = size.services;
-    let rates = |runs: &[Run], of: fn(&Run) -> Duration| {
-        median(runs.iter().map(|run| rate(services, of(run))))
-    };
-    let all = |runs: &[Run], of: fn(&Run) -> Duration| {
+    let rates = |runs: &[Run], of: Measure| median(runs.iter().map(|run| rate(services, of(run))));
+    let all = |runs: &[Run], of: Measure| {
         let figures: Vec<_> = runs
             .iter()
             .map(|run| format!("{:.0}", rate(services, of(run))))
@@ -84,29 +84,21 @@ pub async fn run(kind: &Kind, size: Size, board: &mut Board) -> anyhow::Result<(
         "plain client: all three writes",
         line(bare, all(&plain, Run::told)),
     );
-    let ours = rates(&herald, Run::addressed);
-    board.show(
-        "Herald: addressed",
-        line(ours, all(&herald, Run::addressed)),
-    );
     let at_least = format!("of the plain client's rate, at least {LEAST}");
-    board.target(
-        "  addressed",
-        format!("{:.2}", ours / bare),
-        &at_least,
-        ours / bare >= LEAST,
-    );
-    let with_events = rates(&herald, Run::told);
-    board.show(
-        "Herald: addressed, and every Event written",
-        line(with_events, all(&herald, Run::told)),
-    );
-    board.target(
-        "  with Events",
-        format!("{:.2}", with_events / bare),
-        &at_least,
-        with_events / bare >= LEAST,
-    );
+    let until: [(_, _, Measure); 2] = [
+        ("Herald: addressed", "  addressed", Run::addressed),
+        (
+            "Herald: addressed, and every Event written",
+            "  with Events",
+            Run::told,
+        ),
+    ];
+    for (what, share, of) in until {
+        let ours = rates(&herald, of);
+        board.show(what, line(ours, all(&herald, of)));
+        let ratio = ours / bare;
+        board.target(share, format!("{ratio:.2}"), &at_least, ratio >= LEAST);
+    }
     let late = rates(&live, Run::addressed);
     board.show(
         "Herald: addressed, while 32 creators make them",

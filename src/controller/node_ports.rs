@@ -71,24 +71,6 @@ impl Decision {
     }
 }
 
-/// The wish of a Service whose annotation [`api::ANNOTATION_NODE_PORTS`] has this value, where its pool or the cluster
-/// disables node ports by default or not.
-///
-/// # Errors
-/// When the value is neither `disabled` nor `enabled`.
-pub fn wish(annotation: Option<&str>, disabled_by_default: bool) -> Result<Wish, String> {
-    match annotation.map(str::trim) {
-        Some("disabled") => Ok(Wish::Disable),
-        Some("enabled") => Ok(Wish::Enable),
-        Some(other) => Err(format!(
-            "{}: {other:?} is neither \"disabled\" nor \"enabled\"",
-            api::ANNOTATION_NODE_PORTS
-        )),
-        None if disabled_by_default => Ok(Wish::Disable),
-        None => Ok(Wish::Keep),
-    }
-}
-
 /// Decides for one Service. [`Contest::noticed`] must have seen the same record, wish and need.
 #[must_use]
 pub fn decide(

@@ -341,6 +341,16 @@ mod tests {
     }
 
     #[test]
+    fn the_wish_for_node_ports_is_read_or_refused() {
+        let wish =
+            |value| with(&[(api::ANNOTATION_NODE_PORTS, value)]).map(|asked| asked.node_ports);
+        assert_eq!(with(&[]).unwrap().node_ports, Wish::Keep);
+        assert_eq!(wish(" disabled "), Ok(Wish::Disable));
+        assert_eq!(wish("enabled"), Ok(Wish::Enable));
+        assert!(wish("off").unwrap_err().contains("herald.dev/node-ports"));
+    }
+
+    #[test]
     fn requests_are_read_from_annotations_and_their_synonyms() {
         let asked = with(&[
             (api::ANNOTATION_ADDRESSES, "192.168.77.210, fd77::210"),

@@ -290,16 +290,3 @@ fn refusals_say_who_and_what_to_do() {
     let said = decide(&local, Wish::Disable, &Need::None, &Contest::default(), 0);
     assert!(said.verdict.unwrap().message.contains("health check"));
 }
-
-#[test]
-fn the_annotation_is_read_or_refused() {
-    assert_eq!(wish(None, false), Ok(Wish::Keep));
-    assert_eq!(wish(None, true), Ok(Wish::Disable));
-    assert_eq!(wish(Some(" disabled "), false), Ok(Wish::Disable));
-    assert_eq!(wish(Some("enabled"), true), Ok(Wish::Enable));
-    assert!(
-        wish(Some("off"), true)
-            .unwrap_err()
-            .contains("herald.dev/node-ports")
-    );
-}

@@ -103,16 +103,16 @@ impl Steward {
             // What it is going to say is told when it is done.
             node_ports.verdict = service.node_ports.as_ref().and_then(told);
         }
-        let telling = Telling {
-            verdict: given.verdict.clone(),
-            ingress: Some(given.ingress.clone()),
-            pools: pools.iter().map(ToString::to_string).collect(),
-            node_ports: node_ports.verdict,
-        };
         plan.unlocks = self.unlocks(&service.key, |address| {
             !given.kept.iter().any(|granted| granted.address == address)
         });
         plan.unlocks.extend(self.port_unlocks(service, &given));
+        let telling = Telling {
+            verdict: given.verdict,
+            ingress: Some(given.ingress),
+            pools: pools.iter().map(ToString::to_string).collect(),
+            node_ports: node_ports.verdict,
+        };
         plan.locks.extend(given.port_locks);
         telling.tell(&mut plan, service);
         if plan.status.is_some() {
