@@ -63,7 +63,7 @@ use play::Play;
 use sabotage::Sabotage;
 
 /// Seeds that broke a promise once; they are played every time.
-const FAILED_ONCE: [u64; 29] = [
+const FAILED_ONCE: [u64; 37] = [
     1158,
     1205,
     1213,
@@ -93,6 +93,14 @@ const FAILED_ONCE: [u64; 29] = [
     1_795_438_250_976,
     1_795_438_250_665,
     1_795_439_089_440,
+    1_795_439_090_702,
+    1_795_439_091_080,
+    1_795_438_250_529,
+    1_795_439_091_345,
+    1_795_439_091_899,
+    1_795_438_247_257,
+    1_795_443_579_218,
+    1_795_443_580_815,
 ];
 
 /// The histories reach every kind of outcome: else the test below would say little.

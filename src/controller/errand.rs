@@ -199,10 +199,7 @@ impl Errand {
             (Stage::Verify(at), Reply::Lock(lock)) => {
                 let own = self.plan.made_for.as_ref().map(|of| of.uid.as_str());
                 if own.is_some_and(|uid| lock.is_held_by(uid)) {
-                    self.outcomes.push(Outcome::LockTaken {
-                        service: self.plan.service.clone(),
-                        existing: *lock,
-                    });
+                    self.outcomes.push(Outcome::LockTaken(*lock));
                     Stage::Done
                 } else {
                     Stage::Verify(at + 1)
@@ -220,17 +217,13 @@ impl Errand {
                     self.outcomes.push(Outcome::Locked(*lock));
                     Stage::Lock(at + 1)
                 } else {
-                    self.outcomes.push(Outcome::LockTaken {
-                        service: self.plan.service.clone(),
-                        existing: *lock,
-                    });
+                    self.outcomes.push(Outcome::LockTaken(*lock));
                     Stage::Done
                 }
             }
             (Stage::See(at), Reply::Gone) => {
                 let lock = self.plan.locks.get(at);
                 self.outcomes.extend(lock.map(|lock| Outcome::LockGone {
-                    service: self.plan.service.clone(),
                     key: lock.key,
                     version: lock.replaces.clone(),
                 }));
@@ -277,8 +270,7 @@ impl Errand {
 
     /// The Service is known to be gone, or to have nothing of Herald's.
     fn ended(&mut self) -> Stage {
-        let service = self.plan.service.clone();
-        self.outcomes.push(Outcome::Ended { service });
+        self.outcomes.push(Outcome::Ended);
         Stage::Verify(0)
     }
 

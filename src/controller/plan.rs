@@ -35,6 +35,17 @@ pub struct Plan {
     pub node_ports: Option<NodePortPatch>,
     /// There is more to do, which needs the result of this plan.
     pub again: bool,
+    /// How often things had been listed when it was made: an answer may be older than a list that came since.
+    pub lists: Lists,
+}
+
+/// How often things were listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lists {
+    /// Services.
+    pub services: u64,
+    /// Locks.
+    pub locks: u64,
 }
 
 /// One lock to write.
@@ -144,6 +155,7 @@ impl Plan {
             unlocks: Vec::new(),
             node_ports: None,
             again: false,
+            lists: Lists::default(),
         }
     }
 

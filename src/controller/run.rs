@@ -325,35 +325,19 @@ impl Mind {
 
     fn done(&mut self, (plan, outcomes, result): Done) {
         let key = &plan.service;
-        let mut look = BTreeSet::new();
-        let mut cut_short = false;
-        for outcome in outcomes {
-            log(key, &outcome);
-            cut_short |= matches!(
-                outcome,
-                Outcome::LockTaken { .. }
-                    | Outcome::LockGone { .. }
-                    | Outcome::Found(_)
-                    | Outcome::NodePortsSwitched(_)
-            );
-            look.extend(self.steward.settle(outcome));
+        for outcome in &outcomes {
+            log(key, outcome);
         }
+        let finished = self.steward.finish(&plan, outcomes, result.is_ok());
         self.survey_due = true;
         match result {
             Ok(()) => {
                 self.queue.done(key);
-                if cut_short || plan.again {
-                    look.insert(key.clone());
-                }
-                if cut_short {
-                    look.extend(self.steward.failed(&plan));
-                }
-                if !cut_short {
+                if !finished.cut_short {
                     self.announce(&plan.service, plan.notices);
                 }
             }
             Err(failure) => {
-                look.extend(self.steward.failed(&plan));
                 self.metrics.failed();
                 match failure {
                     Failure::Stale(_) | Failure::NotLeading => {
@@ -365,7 +349,7 @@ impl Mind {
                     .failed(self.now(), self.steward.seniority(key), key);
             }
         }
-        self.look_at(look);
+        self.look_at(finished.look);
     }
 
     fn announce(&self, service: &ServiceKey, notices: Vec<Notice>) {
@@ -407,7 +391,7 @@ impl Mind {
 fn log(service: &ServiceKey, outcome: &Outcome) {
     match outcome {
         Outcome::Locked(lock) => debug!(%service, lock = %lock.key, "locked"),
-        Outcome::LockTaken { existing, .. } => {
+        Outcome::LockTaken(existing) => {
             info!(%service, lock = %existing.key, "the lock is not as was thought; choosing again");
         }
         Outcome::LockGone { key, .. } => {
@@ -417,7 +401,7 @@ fn log(service: &ServiceKey, outcome: &Outcome) {
         Outcome::NodePortsSwitched(record) => {
             info!(%service, on = record.allocates_node_ports, "node ports switched");
         }
-        Outcome::Ended { .. } => debug!(%service, "gone"),
+        Outcome::Ended => debug!(%service, "gone"),
         Outcome::Found(_) => debug!(%service, "still there"),
         Outcome::Unlocked {
             key,

@@ -1,7 +1,7 @@
 //! The controller's mind: what is known, who holds what, and what to do next. Pure.
 //!
 //! ```text
-//!   take(Input) ──▶ tables ──▶ plan(Service) ──▶ Plan ──▶ (errand) ──▶ settle(Outcome)
+//!   take(Input) ──▶ tables ──▶ plan(Service) ──▶ Plan ──▶ (errand) ──▶ finish(Outcomes)
 //!                               │    ▲
 //!                     Ipam, node ports, who waits for what
 //! ```
@@ -17,6 +17,7 @@ mod heeding;
 mod locks;
 mod nodes;
 mod serve;
+mod settle;
 mod tell;
 mod waking;
 
@@ -28,18 +29,19 @@ use std::{
 
 use herald_spi::{PoolName, ServiceKey};
 
-use super::{Left, Plan, Version, node_ports::Contest, waiting::Waiting};
+use super::{Plan, Version, node_ports::Contest, plan::Lists, waiting::Waiting};
 use crate::{
     api::NodePortPolicy,
     cluster::Classes,
     ipam::{Holder, Ipam, PoolFault, Wait},
     world::{
-        AllocationRecord, Change, HostRecord, Keyed as _, LockKey, NamespaceRecord, NodeRecord,
-        PoolRecord, PoolUnfit, ServiceRecord, SliceRecord, Table,
+        AllocationRecord, Change, HostRecord, NamespaceRecord, NodeRecord, PoolRecord, PoolUnfit,
+        ServiceRecord, SliceRecord, Table,
     },
 };
 
 pub use explain::{Explained, Ownership};
+pub use settle::Outcome;
 
 /// What a watch says.
 #[derive(Clone, Debug)]
@@ -60,49 +62,6 @@ pub enum Input {
     Slices(Change<SliceRecord>),
 }
 
-/// What became of a step of a plan.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// The lock is ours, in this state.
-    Locked(AllocationRecord),
-    /// The lock is not as was thought: another's, or in another state.
-    LockTaken {
-        /// Who wanted it.
-        service: ServiceKey,
-        /// The lock as it is.
-        existing: AllocationRecord,
-    },
-    /// The lock that was to be replaced does not exist.
-    LockGone {
-        /// Who wanted it.
-        service: ServiceKey,
-        /// What it locked.
-        key: LockKey,
-        /// The version that was to be replaced, if there was one.
-        version: Option<String>,
-    },
-    /// The status is written; the Service as it is now.
-    StatusWritten(ServiceRecord),
-    /// The Service as it is now, for another look.
-    Found(ServiceRecord),
-    /// There is no such Service of type LoadBalancer, and Herald's words are off what there is.
-    Ended {
-        /// Which one.
-        service: ServiceKey,
-    },
-    /// Its node ports are switched off or on; the Service as it is now, for another look.
-    NodePortsSwitched(ServiceRecord),
-    /// The holder has let the lock go.
-    Unlocked {
-        /// What was locked.
-        key: LockKey,
-        /// The uid of the Service that held it; empty for a reservation.
-        holder: String,
-        /// What is left of the lock.
-        left: Left,
-    },
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Steward {
@@ -115,8 +74,8 @@ pub struct Steward {
     ipam: Ipam,
     faults: BTreeMap<PoolName, PoolFault>,
     waiting: Waiting,
-    /// Why a waiting Service was woken: when its turn is over, the next one's may come.
-    woken: BTreeMap<ServiceKey, BTreeSet<Wait>>,
+    /// Why a waiting Service was woken, and how old it was then: when its turn is over, the next one's may come.
+    woken: BTreeMap<ServiceKey, BTreeMap<Wait, i64>>,
     /// Services whose turn has come.
     roused: BTreeSet<ServiceKey>,
     on_nodes: nodes::OnNodes,
@@ -342,106 +301,6 @@ impl Steward {
         }
     }
 
-    /// Takes in what became of a step and returns the Services that need a look.
-    pub fn settle(&mut self, outcome: Outcome) -> BTreeSet<ServiceKey> {
-        match outcome {
-            Outcome::Locked(lock) => {
-                let mut look = BTreeSet::new();
-                let before = self.allocations.get(&lock.key).cloned();
-                // A holder that shares may have come to need less of the address.
-                if let Some(address) = lock.key.address()
-                    && before.is_some_and(|before| before.holders != lock.holders)
-                {
-                    self.stir(address, BTreeSet::new(), &mut look);
-                }
-                let key = lock.key;
-                self.allocations.answer(lock);
-                // The watch may have told of the past meanwhile, and memory have followed it.
-                if let Some(lock) = self.allocations.get(&key).cloned() {
-                    let mut concerned = self.heed_lock(&lock);
-                    for holder in &lock.holders {
-                        concerned.remove(&heeding::key_of(holder));
-                    }
-                    look.append(&mut concerned);
-                }
-                look
-            }
-            Outcome::LockTaken { service, existing } => {
-                self.allocations.answer(existing.clone());
-                let mut look = self.heed_lock(&existing);
-                look.insert(service);
-                look
-            }
-            Outcome::LockGone {
-                service,
-                key,
-                version,
-            } => {
-                self.forget_lock(key, version.as_deref());
-                [service].into()
-            }
-            Outcome::StatusWritten(service) => {
-                let key = service.key.clone();
-                if self.hear_of(service) {
-                    BTreeSet::new()
-                } else {
-                    [key].into()
-                }
-            }
-            Outcome::Found(service) => {
-                let key = service.key.clone();
-                self.hear_of(service);
-                [key].into()
-            }
-            Outcome::Ended { service } => {
-                self.marked.remove(&service);
-                BTreeSet::new()
-            }
-            Outcome::NodePortsSwitched(service) => {
-                let (key, uid) = (service.key.clone(), service.uid.clone());
-                let off = !service.allocates_node_ports;
-                self.hear_of(service);
-                if off {
-                    self.contest.patched(&uid);
-                }
-                [key].into()
-            }
-            Outcome::Unlocked { key, holder, left } => self.let_go_of(key, &holder, left),
-        }
-    }
-
-    /// A plan was not carried out to its end: memory goes back to what the locks say. Returns the Services that need a
-    /// look.
-    pub fn failed(&mut self, plan: &Plan) -> BTreeSet<ServiceKey> {
-        let mut look = BTreeSet::new();
-        let own = plan.made_for.as_ref().map(|of| of.uid.as_str());
-        if own.is_some() {
-            // What this controller knows of the Service is old: others may have written words on it.
-            self.marked.insert(plan.service.clone());
-        }
-        let wanted = plan.locks.iter().map(|lock| (lock.key, own));
-        let unwanted = plan
-            .unlocks
-            .iter()
-            .map(|unlock| (unlock.key, Some(unlock.holder.as_str())));
-        for (key, holder) in wanted.chain(unwanted) {
-            match (self.allocations.get(&key).cloned(), key, holder) {
-                (Some(existing), ..) => look.extend(self.heed_lock(&existing)),
-                (None, LockKey::Address(address), Some(uid)) => {
-                    let before = self.ipam.stirs(address);
-                    self.ipam.release(address, uid);
-                    self.stir(address, before, &mut look);
-                }
-                (None, LockKey::NodePort(port), Some(uid)) => {
-                    self.on_nodes.release(port, uid);
-                    look.extend(self.on_nodes.services().cloned());
-                }
-                (None, _, None) => {}
-            }
-        }
-        look
-    }
-
     /// What to do for a Service now. Takes addresses in memory; doing nothing with the plan is safe, asking again
     /// yields the same.
     pub fn plan(&mut self, key: &ServiceKey) -> Plan {
@@ -458,6 +317,10 @@ impl Steward {
             Some(service) if service.class.is_none() => self.plan_hands_off(&service),
             Some(service) => self.plan_farewell(&service),
         };
+        plan.lists = Lists {
+            services: self.services.lists(),
+            locks: self.allocations.lists(),
+        };
         plan.unlocks.extend(self.ended_for(key));
         self.pass_turn(key);
         plan
@@ -466,27 +329,6 @@ impl Steward {
     /// Services whose turn came while others were planned for.
     pub fn roused(&mut self) -> BTreeSet<ServiceKey> {
         std::mem::take(&mut self.roused)
-    }
-
-    /// Takes in an answer about a Service. `false`: by now the watch says that it is gone, and it may have gone with words
-    /// on it.
-    fn hear_of(&mut self, service: ServiceRecord) -> bool {
-        let key = service.key.clone();
-        self.services.answer(service);
-        let is_there = self.services.get(&key).is_some();
-        if !is_there {
-            self.marked.insert(key);
-        }
-        is_there
-    }
-
-    /// Forgets a lock that was found to be gone in this version; somebody may have made it again since.
-    fn forget_lock(&mut self, key: LockKey, version: Option<&str>) {
-        let gone: Option<u64> = version.and_then(|version| version.parse().ok());
-        let known = self.allocations.get(&key).map(|lock| lock.version());
-        if known.zip(gone).is_some_and(|(known, gone)| known <= gone) {
-            self.allocations.remove(&key);
-        }
     }
 
     /// Remembers which of the Services that go carry Herald's words: if one did not go but changed its type, they must

@@ -7,7 +7,7 @@ use herald_spi::ServiceKey;
 use crate::ipam::Wait;
 
 /// A Service in the order in which it is served: the oldest first.
-type Turn = (i64, ServiceKey);
+pub(super) type Turn = (i64, ServiceKey);
 
 /// The waiting Services, by Service and by what they wait for; the two always agree.
 #[derive(Debug, Default)]
@@ -64,22 +64,15 @@ impl Waiting {
     }
 
     /// The one whose turn is first.
-    pub(super) fn first(&self, wait: &Wait) -> Option<&ServiceKey> {
-        self.all(wait).next()
+    pub(super) fn first(&self, wait: &Wait) -> Option<&Turn> {
+        self.queues.get(wait)?.first()
     }
 
-    /// The one whose turn is next after that of a Service made at `created`.
-    pub(super) fn after(
-        &self,
-        wait: &Wait,
-        created: i64,
-        service: &ServiceKey,
-    ) -> Option<&ServiceKey> {
+    /// The one whose turn is next after this one.
+    pub(super) fn after(&self, wait: &Wait, turn: &Turn) -> Option<&Turn> {
         use std::ops::Bound::{Excluded, Unbounded};
-        let turn = (created, service.clone());
         let queue = self.queues.get(wait)?;
-        let (_, next) = queue.range((Excluded(turn), Unbounded)).next()?;
-        Some(next)
+        queue.range((Excluded(turn), Unbounded)).next()
     }
 }
 
@@ -91,17 +84,24 @@ mod tests {
         ServiceKey::new("default", name)
     }
 
+    fn turn(created: i64, name: &str) -> Turn {
+        (created, key(name))
+    }
+
     #[test]
     fn turns_go_by_age_and_end_with_the_wait() {
         let pool = Wait::Pool("lan".into());
         let mut waiting = Waiting::default();
         waiting.set(&key("young"), 2, [pool.clone()].into());
         waiting.set(&key("old"), 1, [pool.clone(), Wait::AnyPool].into());
-        assert_eq!(waiting.first(&pool), Some(&key("old")));
-        assert_eq!(waiting.after(&pool, 1, &key("old")), Some(&key("young")));
-        assert_eq!(waiting.after(&pool, 2, &key("young")), None);
+        assert_eq!(waiting.first(&pool), Some(&turn(1, "old")));
+        assert_eq!(
+            waiting.after(&pool, &turn(1, "old")),
+            Some(&turn(2, "young"))
+        );
+        assert_eq!(waiting.after(&pool, &turn(2, "young")), None);
         waiting.set(&key("old"), 1, [Wait::AnyPool].into());
-        assert_eq!(waiting.first(&pool), Some(&key("young")));
+        assert_eq!(waiting.first(&pool), Some(&turn(2, "young")));
         waiting.clear(&key("old"));
         assert_eq!(waiting.first(&Wait::AnyPool), None);
         assert_eq!(waiting.len(), 1);

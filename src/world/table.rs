@@ -43,7 +43,8 @@ pub struct Table<T: Keyed> {
     buried: Buried<T::Key>,
     /// The keys of a list that is under way.
     listed: Option<BTreeSet<T::Key>>,
-    synced: bool,
+    /// How many lists were complete.
+    lists: u64,
 }
 
 /// Which records went last, and by which write: the answer to an earlier write, which may come later than the word of
@@ -54,8 +55,6 @@ struct Buried<K> {
     order: VecDeque<K>,
 }
 
-/// A deletion by a write that nobody told of: until the watch tells of the record again, no answer is believed.
-const UNKNOWN: u64 = u64::MAX;
 /// How many deletions are remembered: more than can happen while an answer is on its way.
 const REMEMBERED: usize = 4096;
 
@@ -65,7 +64,7 @@ impl<T: Keyed> Default for Table<T> {
             records: BTreeMap::new(),
             buried: Buried::default(),
             listed: None,
-            synced: false,
+            lists: 0,
         }
     }
 }
@@ -88,12 +87,6 @@ impl<K: Ord + Clone> Buried<K> {
             let oldest = self.order.pop_front();
             oldest.and_then(|key| self.versions.remove(&key));
         }
-    }
-
-    /// Whether a watch tells of a time before the deletion.
-    fn is_past(&self, key: &K, version: u64) -> bool {
-        let deleted = self.versions.get(key).copied();
-        deleted.is_some_and(|deleted| deleted != UNKNOWN && version < deleted)
     }
 
     /// Whether the record of this version is among the dead.
@@ -130,7 +123,7 @@ impl<T: Keyed + PartialEq> Table<T> {
             Change::Complete => self.complete(),
             Change::Apply(record) => {
                 let key = record.key();
-                if self.buried.is_past(&key, record.version()) {
+                if self.buried.holds(&key, record.version()) {
                     return BTreeSet::new();
                 }
                 self.buried.versions.remove(&key);
@@ -150,9 +143,12 @@ impl<T: Keyed + PartialEq> Table<T> {
         }
     }
 
-    /// Takes in the answer to an own call, which may be older than what a watch has said since.
-    pub fn answer(&mut self, record: T) -> Option<T::Key> {
-        if self.buried.holds(&record.key(), record.version()) {
+    /// Takes in the answer to an own call that was made after so many lists. It may be older than what a watch has said
+    /// since; and a record that a later list did not tell of may be gone, which no watch will ever tell.
+    pub fn answer(&mut self, record: T, lists: u64) -> Option<T::Key> {
+        let key = record.key();
+        let outlived = lists < self.lists && !self.records.contains_key(&key);
+        if outlived || self.buried.holds(&key, record.version()) {
             return None;
         }
         self.enter(record)
@@ -176,7 +172,7 @@ impl<T: Keyed + PartialEq> Table<T> {
     }
 
     fn complete(&mut self) -> BTreeSet<T::Key> {
-        self.synced = true;
+        self.lists += 1;
         let listed = self.listed.take().unwrap_or_default();
         let gone: BTreeSet<_> = self
             .records
@@ -185,8 +181,6 @@ impl<T: Keyed + PartialEq> Table<T> {
             .cloned()
             .collect();
         for key in &gone {
-            // By which write it went is not known: until the watch tells of it again, no answer is believed.
-            self.buried.bury(key.clone(), UNKNOWN);
             self.records.remove(key);
         }
         gone
@@ -234,7 +228,13 @@ impl<T: Keyed + PartialEq> Table<T> {
     /// Whether a full list has been seen.
     #[must_use]
     pub fn synced(&self) -> bool {
-        self.synced
+        self.lists > 0
+    }
+
+    /// How many full lists have been seen.
+    #[must_use]
+    pub fn lists(&self) -> u64 {
+        self.lists
     }
 }
 
@@ -273,8 +273,8 @@ mod tests {
     #[test]
     fn an_older_state_does_not_replace_a_newer_one() {
         let mut table = Table::default();
-        table.answer(Record("a", 5, 1));
-        assert_eq!(table.answer(Record("a", 4, 0)), None);
+        table.answer(Record("a", 5, 1), 0);
+        assert_eq!(table.answer(Record("a", 4, 0), 0), None);
         assert_eq!(table.get(&"a").map(|r| r.1), Some(5));
     }
 
@@ -283,19 +283,19 @@ mod tests {
         let mut table = Table::default();
         table.take(Change::Apply(Record("a", 5, 0)));
         table.take(Change::Delete(Record("a", 9, 0)));
-        assert_eq!(table.answer(Record("a", 7, 1)), None);
+        assert_eq!(table.answer(Record("a", 7, 1), 0), None);
         assert!(table.is_empty());
-        assert_eq!(table.answer(Record("a", 10, 2)), Some("a"), "made again");
+        assert_eq!(table.answer(Record("a", 10, 2), 0), Some("a"), "made again");
         table.take(Change::Reset(Vec::new()));
-        assert_eq!(table.answer(Record("a", 11, 3)), None);
-        assert_eq!(table.take(Change::Apply(Record("a", 11, 3))), ["a"].into());
-        assert_eq!(table.answer(Record("a", 12, 4)), Some("a"));
+        assert_eq!(table.answer(Record("a", 11, 3), 0), None);
+        assert_eq!(table.answer(Record("b", 11, 3), 0), None, "never heard of");
+        assert_eq!(table.answer(Record("a", 11, 3), 1), Some("a"));
     }
 
     #[test]
     fn a_watch_that_is_behind_changes_nothing_that_was_made_again_or_deleted_since() {
         let mut table = Table::default();
-        table.answer(Record("a", 5, 0));
+        table.answer(Record("a", 5, 0), 0);
         assert!(table.take(Change::Delete(Record("a", 4, 9))).is_empty());
         assert!(table.get(&"a").is_some());
         table.remove(&"a");

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use herald::{
     api::NodePortPolicy,
     cluster::Classes,
-    controller::{Call, Errand, Input, Outcome, Plan, Steward},
+    controller::{Call, Errand, Input, Plan, Steward},
 };
 use herald_spi::ServiceKey;
 
@@ -251,35 +251,15 @@ impl Controller {
     /// As the loop does when a hand comes back.
     fn finish(&mut self, hand: Hand, end: End) {
         let (plan, outcomes) = hand.errand.end();
-        let mut look = BTreeSet::new();
-        let mut cut_short = false;
-        for outcome in outcomes {
-            cut_short |= matches!(
-                outcome,
-                Outcome::LockTaken { .. }
-                    | Outcome::LockGone { .. }
-                    | Outcome::Found(_)
-                    | Outcome::NodePortsSwitched(_)
-            );
-            look.extend(self.steward.settle(outcome));
+        let carried_out = matches!(end, End::Well);
+        let finished = self.steward.finish(&plan, outcomes, carried_out);
+        if carried_out {
+            self.queue.done(&plan.service);
+        } else {
+            let created = self.steward.seniority(&plan.service);
+            self.queue.failed(created, &plan.service);
         }
-        match end {
-            End::Well => {
-                self.queue.done(&plan.service);
-                if cut_short {
-                    look.extend(self.steward.failed(&plan));
-                }
-                if cut_short || plan.again {
-                    look.insert(plan.service.clone());
-                }
-            }
-            End::Failed => {
-                look.extend(self.steward.failed(&plan));
-                let created = self.steward.seniority(&plan.service);
-                self.queue.failed(created, &plan.service);
-            }
-        }
-        self.look_at(look);
+        self.look_at(finished.look);
     }
 }
 

@@ -93,7 +93,10 @@ fn is_used(service: &Service, lock: LockKey) -> bool {
     match lock {
         LockKey::Address(address) => {
             let mut shown = service.record.status_addresses();
-            service.balancer && service.by_herald && shown.any(|shown| shown == address)
+            // Another may have written the very words that Herald would write: then they stay, and the lock with them.
+            let allocated = service.record.allocated.as_ref();
+            let is_heralds = service.by_herald || allocated.is_some_and(|c| c.holds);
+            service.balancer && is_heralds && shown.any(|shown| shown == address)
         }
         // A port stays locked while no node can serve it, as an address would.
         LockKey::NodePort(port) => service.shows_nodes_alone() && service.ports().contains(&port),

@@ -26,15 +26,21 @@ impl Steward {
 
     /// For a Service that now belongs to another class: Herald's part goes.
     pub(super) fn plan_farewell(&mut self, service: &ServiceRecord) -> Plan {
+        let mut plan = self.plan_release(service);
+        plan.status = service
+            .is_marked()
+            .then(|| StatusWrite::nothing(service.resource_version.clone()));
+        plan
+    }
+
+    /// For a Service that is another's, or has become so: all that Herald holds for it is given back.
+    pub(super) fn plan_release(&mut self, service: &ServiceRecord) -> Plan {
         let mut plan = self.plan_hands_off(service);
         plan.unlocks = self.all_unlocks(&service.key);
         for unlock in &mut plan.unlocks {
             unlock.at_once();
         }
-        plan.status = service
-            .is_marked()
-            .then(|| StatusWrite::nothing(service.resource_version.clone()));
-        plan.ask_first |= plan.status.is_none() && !plan.unlocks.is_empty();
+        plan.ask_first = !plan.unlocks.is_empty();
         plan
     }
 
@@ -120,15 +126,14 @@ impl Steward {
     /// After a holder's part of a lock is gone from the API server. Returns whom that may help.
     pub(super) fn let_go_of(
         &mut self,
+        plan: &Plan,
         key: LockKey,
         holder: &str,
         left: Left,
     ) -> BTreeSet<ServiceKey> {
         let mut look = BTreeSet::new();
         match left {
-            Left::Remains(lock) => {
-                self.allocations.answer(*lock);
-            }
+            Left::Remains(lock) => self.hear_of_lock(plan, *lock),
             // Somebody may have made it again since.
             Left::Deleted(version) => self.forget_lock(key, Some(&version.resource_version)),
             Left::Memory => {}

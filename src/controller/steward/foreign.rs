@@ -1,10 +1,12 @@
 //! Whether another controller looks after a Service.
 
+use std::net::IpAddr;
+
 use super::Steward;
 use crate::{
     api::{self, Reason},
     controller::request::may_adopt,
-    world::{ConditionRecord, ServiceRecord},
+    world::{ConditionRecord, LockKey, ServiceRecord},
 };
 
 impl Steward {
@@ -15,10 +17,8 @@ impl Steward {
             c.holds && c.reason != Reason::FOREIGN_CONTROLLER.as_str()
         };
         let ours = service.allocated.as_ref().is_some_and(has_word)
-            || service
-                .annotations
-                .contains_key(api::ANNOTATION_ALLOCATED_FROM)
-            || !self.held(service).is_empty()
+            // A lock alone proves nothing either: another may have come while its address was not yet published.
+            || service.status_addresses().any(|a| self.is_locked_for(service, a))
             || self.serves_on_nodes(service);
         if ours || may_adopt(service).unwrap_or(false) {
             return None;
@@ -41,11 +41,20 @@ impl Steward {
                 "its status names the host {hostname}, which Herald did not write; {advice}"
             ));
         }
+        // Tells of addresses only: Herald names no hosts.
+        let from_pool = service
+            .annotations
+            .contains_key(api::ANNOTATION_ALLOCATED_FROM);
         let outside = service
             .status_addresses()
+            .filter(|_| !from_pool)
             .find(|a| self.ipam.pool_of(*a).is_none())?;
         Some(format!(
             "its status names {outside}, which lies in no pool and which Herald did not write; {advice}"
         ))
+    }
+    fn is_locked_for(&self, service: &ServiceRecord, address: IpAddr) -> bool {
+        let lock = self.allocations.get(&LockKey::Address(address));
+        lock.is_some_and(|lock| lock.is_held_by(&service.uid))
     }
 }

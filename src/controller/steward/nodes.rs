@@ -289,7 +289,7 @@ impl Steward {
         if direct {
             for port in &ask.ports {
                 self.on_nodes.take_port(*port, holder(service));
-                port_locks.extend(self.port_lock(*port, service));
+                port_locks.extend(self.port_lock(*port, service, &answer.published));
             }
         }
         Given {
@@ -309,14 +309,14 @@ impl Steward {
         }
     }
 
-    fn port_lock(&self, port: Port, service: &ServiceRecord) -> Option<Lock> {
+    fn port_lock(&self, port: Port, service: &ServiceRecord, shown: &[Published]) -> Option<Lock> {
         let key = LockKey::NodePort(port);
         let existing = self.allocations.get(&key);
         let mut entries = service.ingress.iter();
-        // A published address of a pool says nothing of ports on nodes.
+        // Another address, of a pool or another's, says nothing of ports on nodes.
         let is_published = entries.any(|entry| {
             entry.ip_mode.as_deref() == Some(IpMode::Vip.as_str())
-                && entry.ip.is_some_and(|ip| self.is_of_nodes(service, ip))
+                && shown.iter().any(|shown| entry.ip == Some(shown.address))
         });
         let spec = AddressAllocationSpec {
             address: key.to_string(),

@@ -63,7 +63,7 @@ impl Given {
 impl Steward {
     pub(super) fn serve(&mut self, service: &ServiceRecord) -> Plan {
         if let Some(evidence) = self.foreign_evidence(service) {
-            let mut plan = self.plan_hands_off(service);
+            let mut plan = self.plan_release(service);
             if service.status_addresses().next().is_some() {
                 // A pool that has the address makes the Service Herald's.
                 let any_pool = [Wait::AnyPool].into();

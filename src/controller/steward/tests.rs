@@ -10,7 +10,7 @@ use crate::{
     api,
     ipam::{Families, Family},
     world::{
-        IngressRecord,
+        IngressRecord, LockKey,
         samples::{pool, service},
     },
 };

@@ -19,9 +19,9 @@ impl Steward {
     ) {
         before.append(&mut self.ipam.stirs(address));
         for wait in before {
-            if let Some(service) = self.waiting.first(&wait).cloned() {
-                self.woken.entry(service.clone()).or_default().insert(wait);
-                look.insert(service);
+            if let Some((created, service)) = self.waiting.first(&wait).cloned() {
+                look.insert(service.clone());
+                self.woken.entry(service).or_default().insert(wait, created);
             }
         }
     }
@@ -37,14 +37,15 @@ impl Steward {
 
     /// After a woken Service had its turn: the next one's.
     pub(super) fn pass_turn(&mut self, service: &ServiceKey) {
-        let created = self.seniority(service);
-        for wait in self.woken.remove(service).unwrap_or_default() {
+        for (wait, created) in self.woken.remove(service).unwrap_or_default() {
             if !self.is_open(&wait) {
                 continue;
             }
-            if let Some(next) = self.waiting.after(&wait, created, service).cloned() {
-                self.woken.entry(next.clone()).or_default().insert(wait);
-                self.roused.insert(next);
+            // By the age that it had in the queue: it may have been made again since.
+            let turn = (created, service.clone());
+            if let Some((created, next)) = self.waiting.after(&wait, &turn).cloned() {
+                self.roused.insert(next.clone());
+                self.woken.entry(next).or_default().insert(wait, created);
             }
         }
     }

@@ -80,12 +80,8 @@ impl Cluster {
             let plan = self.steward.plan(&key);
             let mut look = self.steward.roused();
             let idle = plan.is_empty();
-            if plan.again {
-                look.insert(key.clone());
-            }
-            for outcome in self.obey(plan) {
-                look.extend(self.steward.settle(outcome));
-            }
+            let (plan, outcomes) = self.obey(plan);
+            look.extend(self.steward.finish(&plan, outcomes, true).look);
             for other in look {
                 if !queue.contains(&other) {
                     queue.push(other);
@@ -99,7 +95,7 @@ impl Cluster {
         }
     }
 
-    fn obey(&mut self, plan: Plan) -> Vec<Outcome> {
+    fn obey(&mut self, plan: Plan) -> (Plan, Vec<Outcome>) {
         let service = plan.service.clone();
         let mut errand = Errand::new(plan);
         while let Some(call) = errand.call() {
@@ -107,11 +103,11 @@ impl Cluster {
             errand.heed(reply).unwrap();
         }
         let (plan, outcomes) = errand.end();
-        for notice in plan.notices {
+        for notice in &plan.notices {
             self.events
                 .push((service.clone(), notice.verdict.reason.as_str()));
         }
-        outcomes
+        (plan, outcomes)
     }
 
     fn answer(&mut self, service: &ServiceKey, call: Call<'_>) -> Reply {
