@@ -63,7 +63,7 @@ use play::Play;
 use sabotage::Sabotage;
 
 /// Seeds that broke a promise once; they are played every time.
-const FAILED_ONCE: [u64; 37] = [
+const FAILED_ONCE: [u64; 41] = [
     1158,
     1205,
     1213,
@@ -101,6 +101,10 @@ const FAILED_ONCE: [u64; 37] = [
     1_795_438_247_257,
     1_795_443_579_218,
     1_795_443_580_815,
+    1_795_443_947_737,
+    1_795_443_948_932,
+    1_795_443_947_267,
+    1_795_443_948_832,
 ];
 
 /// The histories reach every kind of outcome: else the test below would say little.

@@ -19,7 +19,7 @@ impl Steward {
         let ours = service.allocated.as_ref().is_some_and(has_word)
             // A lock alone proves nothing either: another may have come while its address was not yet published.
             || service.status_addresses().any(|a| self.is_locked_for(service, a))
-            || self.serves_on_nodes(service);
+            || self.shows_nodes(service);
         if ours || may_adopt(service).unwrap_or(false) {
             return None;
         }
@@ -41,10 +41,12 @@ impl Steward {
                 "its status names the host {hostname}, which Herald did not write; {advice}"
             ));
         }
-        // Tells of addresses only: Herald names no hosts.
-        let from_pool = service
-            .annotations
-            .contains_key(api::ANNOTATION_ALLOCATED_FROM);
+        // Together they tell of addresses: Herald names no hosts.
+        let word = service.allocated.as_ref().map(|c| c.reason.as_str());
+        let from_pool = word.is_some_and(|word| word != Reason::FOREIGN_CONTROLLER.as_str())
+            && service
+                .annotations
+                .contains_key(api::ANNOTATION_ALLOCATED_FROM);
         let outside = service
             .status_addresses()
             .filter(|_| !from_pool)

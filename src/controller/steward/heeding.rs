@@ -173,9 +173,14 @@ impl Steward {
                 .collect()
         };
         let before = homes(self);
+        let faults_before = self.faults.clone();
         self.configure_pools();
         let after = homes(self);
-        let mut look = self.wake_for_pools(names);
+        // An edit of one pool may make another unfit, or fit again.
+        let judged = faults_before.keys().chain(self.faults.keys());
+        let rejudged = judged.filter(|name| faults_before.get(*name) != self.faults.get(*name));
+        let names: BTreeSet<_> = names.iter().chain(rejudged).cloned().collect();
+        let mut look = self.wake_for_pools(&names);
         // By memory and not by locks: one may be on its way.
         for ((_, holding), (before, after)) in self.ipam.holdings().zip(before.iter().zip(&after)) {
             // Another pool may have become Ready by the edit of this one.

@@ -214,21 +214,33 @@ impl Steward {
         fell_back || by_proxy || self.on_nodes.has(address) || self.on_nodes.holds_any(&service.uid)
     }
 
-    /// Whether the Service is known to be served on nodes by Herald.
+    /// Whether the Service is known to be served on nodes by Herald, or about to be.
     pub(super) fn serves_on_nodes(&self, service: &ServiceRecord) -> bool {
-        let shown = || {
-            let mut shown = service.status_addresses().peekable();
-            let word = service.allocated.as_ref().map(|c| c.reason.as_str());
-            shown.peek().is_some()
-                && word.is_some_and(|word| word != Reason::FOREIGN_CONTROLLER.as_str())
-                && shown.all(|address| self.is_of_nodes(service, address))
-        };
+        self.locks_a_port(service) || self.says_nodes(service)
+    }
+
+    /// Whether the status shows that it is.
+    pub(super) fn shows_nodes(&self, service: &ServiceRecord) -> bool {
+        let mut shown = service.status_addresses();
+        self.says_nodes(service)
+            || self.locks_a_port(service) && shown.any(|address| self.on_nodes.has(address))
+    }
+
+    fn locks_a_port(&self, service: &ServiceRecord) -> bool {
         // What memory holds without a lock was perhaps deleted by somebody who now serves the Service.
         let is_locked = |(port, holder): (&Port, &Holder)| {
             let lock = self.allocations.get(&LockKey::NodePort(*port));
             holder.uid == service.uid && lock.is_some_and(|lock| lock.is_held_by(&service.uid))
         };
-        self.on_nodes.ports.iter().any(is_locked) || shown()
+        self.on_nodes.ports.iter().any(is_locked)
+    }
+
+    fn says_nodes(&self, service: &ServiceRecord) -> bool {
+        let mut shown = service.status_addresses().peekable();
+        let word = service.allocated.as_ref().map(|c| c.reason.as_str());
+        shown.peek().is_some()
+            && word.is_some_and(|word| word != Reason::FOREIGN_CONTROLLER.as_str())
+            && shown.all(|address| self.is_of_nodes(service, address))
     }
 
     /// Serves a Service on nodes; `instead_of` says why it has no address of its own.

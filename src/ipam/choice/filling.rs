@@ -8,7 +8,9 @@ use super::{
 impl<'a> Choice<'a> {
     /// Takes free addresses for the wanted families that are missing.
     pub(super) fn fill(&self, parts: &mut Parts) {
-        let missing = self.missing(parts);
+        let mut missing = self.missing(parts);
+        // A quota that leaves room for one only shall not cost the Service the family that it has.
+        missing.sort_by_key(|family| !self.has_published(*family));
         if let [first, second] = *missing {
             let both = |stock: &Stock| {
                 stock.has_free(first) && stock.has_free(second) && self.room(stock, parts) > 1

@@ -40,9 +40,13 @@ impl Choice<'_> {
     /// Whether the Service would lose a published address of the missing family that it should keep. It may lose one
     /// where the request leaves no room for the family, never by a slip or because a pool is full.
     fn would_lose(&self, missing: Family) -> bool {
-        let lost =
-            |address: &IpAddr| Family::of(*address) == missing && self.held.contains(address);
-        self.published.iter().any(lost) && self.cause(missing) != Cause::NoRange
+        self.has_published(missing) && self.cause(missing) != Cause::NoRange
+    }
+
+    /// Whether the Service has an address of the family and shows it.
+    pub(super) fn has_published(&self, family: Family) -> bool {
+        let has = |address: &IpAddr| Family::of(*address) == family && self.held.contains(address);
+        self.published.iter().any(has)
     }
 
     /// Why these families are missing.
