@@ -63,7 +63,7 @@ use play::Play;
 use sabotage::Sabotage;
 
 /// Seeds that broke a promise once; they are played every time.
-const FAILED_ONCE: [u64; 41] = [
+const FAILED_ONCE: [u64; 42] = [
     1158,
     1205,
     1213,
@@ -105,6 +105,7 @@ const FAILED_ONCE: [u64; 41] = [
     1_795_443_948_932,
     1_795_443_947_267,
     1_795_443_948_832,
+    1_795_444_507_933,
 ];
 
 /// The histories reach every kind of outcome: else the test below would say little.

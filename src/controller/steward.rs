@@ -29,7 +29,7 @@ use std::{
 
 use herald_spi::{PoolName, ServiceKey};
 
-use super::{Plan, Version, node_ports::Contest, plan::Lists, waiting::Waiting};
+use super::{Plan, node_ports::Contest, plan::Lists, waiting::Waiting};
 use crate::{
     api::NodePortPolicy,
     cluster::Classes,
@@ -310,9 +310,7 @@ impl Steward {
         }
         let mut plan = match self.services.get(key).cloned() {
             None => self.plan_end(key),
-            Some(service) if service.deleting => {
-                Plan::new(key.clone(), Some(Version::of(&service)))
-            }
+            Some(service) if service.deleting => self.plan_deletion(&service),
             Some(service) if self.is_ours(&service) => self.serve(&service),
             Some(service) if service.class.is_none() => self.plan_hands_off(&service),
             Some(service) => self.plan_farewell(&service),

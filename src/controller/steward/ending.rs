@@ -24,6 +24,18 @@ impl Steward {
         plan
     }
 
+    /// For a Service that is being deleted: what it has stays until it is gone, but for what is only remembered and not
+    /// published, which is locked no more.
+    pub(super) fn plan_deletion(&self, service: &ServiceRecord) -> Plan {
+        let mut plan = Plan::new(service.key.clone(), Some(Version::of(service)));
+        plan.unlocks = self.all_unlocks(&service.key);
+        plan.unlocks.retain(|unlock| {
+            let is_published = unlock.holder == service.uid && !service.ingress.is_empty();
+            matches!(unlock.letting, Letting::Forget) && !is_published
+        });
+        plan
+    }
+
     /// For a Service that now belongs to another class: Herald's part goes.
     pub(super) fn plan_farewell(&mut self, service: &ServiceRecord) -> Plan {
         let mut plan = self.plan_release(service);

@@ -3,6 +3,7 @@
 mod cluster;
 mod keeping;
 mod on_nodes;
+mod races;
 mod sharing;
 
 use super::*;
@@ -124,38 +125,6 @@ fn deleting_pools_or_locks_withdraws_nothing() {
     cluster.restart(Vec::new());
     cluster.expect("web", &["10.0.0.1"], "Allocated");
     assert_eq!(cluster.locks.len(), 1);
-}
-
-#[test]
-fn a_lock_made_by_another_controller_is_heeded() {
-    let pools = vec![pool("lan", &["10.0.0.1-10.0.0.9"])];
-    let mut cluster = Cluster::new(pools, Vec::new());
-    let lock = AllocationRecord {
-        key: LockKey::Address("10.0.0.1".parse().unwrap()),
-        uid: "lock-x".into(),
-        resource_version: "5".into(),
-        pool: Some("lan".into()),
-        sharing_key: None,
-        awaited: None,
-        reserved_until: None,
-        publications: 0,
-        holders: vec![api::Holder {
-            namespace: "default".into(),
-            name: "other".into(),
-            uid: "uid-other".into(),
-            ..api::Holder::default()
-        }],
-        advertise: None,
-        rules: Vec::new(),
-        ignore_exclude_label: false,
-    };
-    // This controller's watch has not told of the lock yet.
-    cluster.locks.insert(lock.key, lock);
-    cluster
-        .services
-        .insert(ServiceKey::new("default", "other"), service("other"));
-    cluster.apply(service("web"));
-    cluster.expect("web", &["10.0.0.2"], "Allocated");
 }
 
 #[test]
