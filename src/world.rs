@@ -21,7 +21,7 @@ mod table;
 
 pub use allocation::{AllocationRecord, LockKey};
 pub use endpoints::SliceRecord;
-pub use host::HostRecord;
+pub use host::{Announcement, Announcements, HostFacts, HostRecord};
 pub use namespace::NamespaceRecord;
 pub use node::NodeRecord;
 pub use pairs::Pairs;

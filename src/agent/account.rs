@@ -72,6 +72,10 @@ fn say(mind: &Mind, now: Time, place: Place, state: &State) -> Option<AnnouncedA
         .rivals
         .get(&place)
         .filter(|rival| now.since(rival.seen) < CONFLICT_FADES);
+    let reason = match state {
+        State::NotCandidate(unfit) => Some(unfit.reason().to_owned()),
+        _ => None,
+    };
     let (state, mac, message) = match state {
         State::Announcing { .. } | State::HandingOver { .. } => match (rival, mind.failing.get(&place)) {
             (Some(rival), _) => (
@@ -94,7 +98,12 @@ fn say(mind: &Mind, now: Time, place: Place, state: &State) -> Option<AnnouncedA
             Some(*mac),
             Some("another node answers for it, but its heartbeats are not heard; is UDP port 9471 blocked?".to_owned()),
         ),
-        State::NoLink | State::Standby { .. } | State::Waiting(_) | State::NotCandidate(_) => return None,
+        State::NotCandidate(unfit) => (
+            AnnouncementState::NotCandidate,
+            None,
+            Some(format!("this node may not announce it ({}), and hears nobody who does", unfit.reason())),
+        ),
+        State::NoLink | State::Standby { .. } | State::Waiting(_) => return None,
     };
     Some(AnnouncedAddress {
         address: place.address.to_string(),
@@ -107,6 +116,7 @@ fn say(mind: &Mind, now: Time, place: Place, state: &State) -> Option<AnnouncedA
         since: String::new(),
         state,
         conflicting_mac: mac.map(|mac| mac.to_string()),
+        reason,
         message,
     })
 }

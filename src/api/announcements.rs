@@ -94,6 +94,10 @@ pub struct AnnouncedAddress {
     /// The hardware address of the host that also claims it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflicting_mac: Option<String>,
+    /// One word that says why the node is no candidate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub reason: Option<String>,
     /// Details for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -110,6 +114,8 @@ pub enum AnnouncementState {
     PeerUnheard,
     /// The interface has no link.
     NoLink,
+    /// This node may not announce it, and hears nobody who does.
+    NotCandidate,
     /// It is answered for and announced.
     Announcing,
 }

@@ -56,6 +56,14 @@ pub const CLASS_NODE: &str = "herald.dev/node";
 pub const CONDITION_NODE_PORTS: &str = "herald.dev/NodePorts";
 /// Condition on a Service: has it got its addresses, and if not, why.
 pub const CONDITION_ALLOCATED: &str = "herald.dev/AddressAllocated";
+/// Condition on a Service: does a node announce its addresses on the LAN; left out where no agent speaks of it.
+pub const CONDITION_ANNOUNCED: &str = "herald.dev/Announced";
+/// All conditions that the controller writes on Services.
+pub const CONDITIONS: [&str; 3] = [
+    CONDITION_ALLOCATED,
+    CONDITION_ANNOUNCED,
+    CONDITION_NODE_PORTS,
+];
 /// Prefix of all of Herald's conditions on Services.
 pub const CONDITION_PREFIX: &str = "herald.dev/";
 

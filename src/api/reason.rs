@@ -33,6 +33,18 @@ reasons! {
     NODE_PORTS_NEEDED = "NodePortsNeeded",
     /// Somebody switches the node ports on again and again; Herald rests.
     NODE_PORTS_CONTESTED = "NodePortsContested",
+    /// A node announces the addresses.
+    ANNOUNCING = "Announcing",
+    /// No node may announce it.
+    NO_CANDIDATE = "NoCandidate",
+    /// No node has an interface that may carry it, or none with a link.
+    NO_INTERFACE = "NoInterface",
+    /// `externalTrafficPolicy: Local`, and no node that may announce it has an endpoint.
+    NO_ENDPOINT = "NoEndpoint",
+    /// A host that is no Herald node claims it.
+    ADDRESS_CONFLICT = "AddressConflict",
+    /// A Herald node that is not heard answers for it.
+    PEER_UNHEARD = "PeerUnheard",
     /// The pool gives out addresses.
     READY = "Ready",
     /// The pool sets a field that this version does not obey.

@@ -1,6 +1,9 @@
 //! From Kubernetes objects to Herald's records.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use herald_spi::{NodeName, PoolName, Port, Protocol, ServiceKey};
 use k8s_openapi::{
@@ -21,9 +24,9 @@ use crate::{
     },
     ipam::{Families, Family, Pool, Scope, Selector, Tenants},
     world::{
-        AllocationRecord, ConditionRecord, HostRecord, IngressRecord, Layer2Rule, LockKey,
-        NamespaceRecord, NodeRecord, Pairs, PoolRecord, PoolUnfit, PortRecord, ServiceRecord,
-        SliceRecord, TrafficPolicy,
+        AllocationRecord, Announcement, Announcements, ConditionRecord, HostFacts, HostRecord,
+        IngressRecord, Layer2Rule, LockKey, NamespaceRecord, NodeRecord, Pairs, PoolRecord,
+        PoolUnfit, PortRecord, ServiceRecord, SliceRecord, TrafficPolicy,
     },
 };
 
@@ -140,6 +143,7 @@ pub fn service(service: &Service) -> Option<ServiceRecord> {
                 .as_ref()
                 .is_some_and(|c| c.holds && c.reason == api::Reason::DISABLED.as_str()),
         node_ports,
+        announced: own_condition(api::CONDITION_ANNOUNCED).map(Box::new),
     })
 }
 
@@ -316,23 +320,42 @@ fn node_addresses(node: &Node, kind: &str) -> Vec<IpAddr> {
         .collect()
 }
 
-/// What a node's agent says of its host; `None` if it says nothing.
+/// What a node's agent says; `None` if it says nothing.
 #[must_use]
 pub fn host(announcements: &NodeAnnouncements) -> Option<HostRecord> {
-    let host = announcements.status.as_ref()?.host.as_ref()?;
+    let status = announcements.status.as_ref()?;
+    let mut said: BTreeMap<IpAddr, Vec<Announcement>> = BTreeMap::new();
+    for entry in &status.addresses {
+        if let Ok(address) = entry.address.parse() {
+            said.entry(address).or_default().push(Announcement {
+                interface: entry.interface.clone(),
+                state: entry.state,
+                since: entry.since.clone(),
+                mac: entry.conflicting_mac.clone(),
+                reason: entry.reason.clone(),
+            });
+        }
+    }
+    let all = u64::from(status.announcing) + u64::from(status.abnormal);
     Some(HostRecord {
         name: NodeName::new(announcements.name_any()),
-        kube_proxy_mode: host.kube_proxy_mode.clone(),
-        addresses: host
-            .addresses
-            .iter()
-            .filter_map(|a| a.parse().ok())
-            .collect(),
-        listening: host
-            .listening
-            .iter()
-            .filter_map(|p| p.parse().ok())
-            .collect(),
+        announcements: Some(Announcements {
+            said,
+            cut: u64::try_from(status.addresses.len()).is_ok_and(|listed| listed < all),
+        }),
+        facts: status.host.as_ref().map(|host| HostFacts {
+            kube_proxy_mode: host.kube_proxy_mode.clone(),
+            addresses: host
+                .addresses
+                .iter()
+                .filter_map(|a| a.parse().ok())
+                .collect(),
+            listening: host
+                .listening
+                .iter()
+                .filter_map(|p| p.parse().ok())
+                .collect(),
+        }),
     })
 }
 

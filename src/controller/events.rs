@@ -139,10 +139,10 @@ async fn publish(client: Client, instance: String, service: ServiceKey, notice: 
             ..ObjectMeta::default()
         },
         action: Some(
-            if notice.type_ == api::CONDITION_NODE_PORTS {
-                "SwitchNodePorts"
-            } else {
-                "Allocate"
+            match notice.type_ {
+                api::CONDITION_NODE_PORTS => "SwitchNodePorts",
+                api::CONDITION_ANNOUNCED => "Announce",
+                _ => "Allocate",
             }
             .to_owned(),
         ),

@@ -195,7 +195,7 @@ fn found(service: &Service) -> Found {
         .flat_map(|s| s.conditions.iter().flatten());
     let marked = conditions
         .into_iter()
-        .any(|c| [api::CONDITION_ALLOCATED, api::CONDITION_NODE_PORTS].contains(&c.type_.as_str()))
+        .any(|c| api::CONDITIONS.contains(&c.type_.as_str()))
         || service
             .annotations()
             .contains_key(api::ANNOTATION_ALLOCATED_FROM);

@@ -10,6 +10,7 @@
 //! wins over what memory says; an address leaves memory only after its lock is gone. The time is what [`Steward::tick`]
 //! said last.
 
+mod announced;
 mod ending;
 mod explain;
 mod foreign;
@@ -84,6 +85,8 @@ pub struct Steward {
     /// Services that went with Herald's words on them.
     marked: BTreeSet<ServiceKey>,
     contest: Contest,
+    /// Since when no node is known to announce what a Service has.
+    unannounced: BTreeMap<ServiceKey, i64>,
     /// Services to look at again at some time though nothing happens.
     later: BTreeMap<ServiceKey, i64>,
     now: i64,
@@ -112,6 +115,7 @@ impl Steward {
             flagged: BTreeMap::new(),
             marked: BTreeSet::new(),
             contest: Contest::default(),
+            unannounced: BTreeMap::new(),
             later: BTreeMap::new(),
             now: 0,
             next_end: None,
@@ -192,6 +196,7 @@ impl Steward {
         self.woken.clear();
         self.roused.clear();
         self.flagged.clear();
+        self.unannounced.clear();
         self.later.clear();
         self.next_end = None;
         self.on_nodes.forget_services();
@@ -294,8 +299,10 @@ impl Steward {
                 self.look_at_nodes()
             }
             Input::Hosts(change) => {
-                self.on_nodes.take_hosts(change);
-                self.look_at_nodes()
+                let addresses = self.on_nodes.take_hosts(change);
+                let mut look = self.look_at_nodes();
+                look.extend(self.holders_of(&addresses));
+                look
             }
             Input::Slices(change) => self.on_nodes.take_slices(change),
         }

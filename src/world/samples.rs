@@ -39,6 +39,7 @@ pub(crate) fn service(name: &str) -> ServiceRecord {
         ingress: Vec::new(),
         allocated: None,
         node_ports: None,
+        announced: None,
     }
 }
 

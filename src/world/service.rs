@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use herald_spi::{Port, ServiceKey};
 
 use super::{Keyed, Pairs};
-use crate::{api, ipam::Families};
+use crate::{
+    api::{self, Reason, Verdict},
+    ipam::Families,
+};
 
 /// The parts of a Service that Herald decides by.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +57,8 @@ pub struct ServiceRecord {
     pub node_ports_switched: bool,
     /// Herald's own condition on the node ports.
     pub node_ports: Option<ConditionRecord>,
+    /// Herald's own condition on who announces its addresses.
+    pub announced: Option<Box<ConditionRecord>>,
 }
 
 /// How an address is served.
@@ -151,6 +156,20 @@ pub struct ConditionRecord {
     pub since: String,
 }
 
+impl ConditionRecord {
+    /// What it says, if its reason is one of these words.
+    #[must_use]
+    pub fn verdict(&self, words: &[Reason]) -> Option<Verdict> {
+        let mut words = words.iter();
+        let reason = words.find(|word| word.as_str() == self.reason)?;
+        Some(Verdict {
+            holds: self.holds,
+            reason: *reason,
+            message: self.message.clone(),
+        })
+    }
+}
+
 impl ServiceRecord {
     /// The addresses in the status, in its order.
     pub fn status_addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
@@ -162,6 +181,7 @@ impl ServiceRecord {
     pub fn is_marked(&self) -> bool {
         self.allocated.is_some()
             || self.node_ports.is_some()
+            || self.announced.is_some()
             || self
                 .annotations
                 .contains_key(api::ANNOTATION_ALLOCATED_FROM)

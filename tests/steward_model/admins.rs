@@ -8,7 +8,9 @@ use std::{
 use herald::{
     api::{FallbackPolicy, NodePortPolicy},
     ipam::{Pool, Scope, Selector, Tenants},
-    world::{HostRecord, NamespaceRecord, NodeRecord, PoolRecord, PoolUnfit, SliceRecord},
+    world::{
+        HostFacts, HostRecord, NamespaceRecord, NodeRecord, PoolRecord, PoolUnfit, SliceRecord,
+    },
 };
 use herald_spi::PoolName;
 
@@ -246,12 +248,15 @@ fn host(dice: &mut Dice, node: &NodeRecord) -> HostRecord {
     let addresses = node.internal_ips.iter().copied();
     HostRecord {
         name: node.name.clone(),
-        kube_proxy_mode: Some((*dice.pick(&["nftables", "iptables", "ipvs"])).to_owned()),
-        addresses: addresses.collect(),
-        listening: match dice.percent(30) {
-            true => ["TCP/8080".parse().unwrap()].into(),
-            false => BTreeSet::new(),
-        },
+        announcements: None,
+        facts: Some(HostFacts {
+            kube_proxy_mode: Some((*dice.pick(&["nftables", "iptables", "ipvs"])).to_owned()),
+            addresses: addresses.collect(),
+            listening: match dice.percent(30) {
+                true => ["TCP/8080".parse().unwrap()].into(),
+                false => BTreeSet::new(),
+            },
+        }),
     }
 }
 

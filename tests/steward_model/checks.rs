@@ -61,6 +61,7 @@ fn service(name: &str) -> Service {
         node_ports_flag_owner: None,
         node_ports_switched: false,
         node_ports: None,
+        announced: None,
     })
 }
 

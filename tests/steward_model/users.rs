@@ -79,6 +79,7 @@ fn new_service(dice: &mut Dice, server: &mut Server, key: ServiceKey) -> Service
         node_ports_flag_owner: None,
         node_ports_switched: false,
         node_ports: None,
+        announced: None,
     };
     let mut service = Service::new(record);
     if dice.percent(35) {

@@ -242,6 +242,7 @@ fn verdicts(record: Option<&ServiceRecord>, plan: &Plan) -> Vec<Verdict> {
         let record = record?;
         let condition = match type_ {
             api::CONDITION_ALLOCATED => record.allocated.as_ref(),
+            api::CONDITION_ANNOUNCED => record.announced.as_deref(),
             _ => record.node_ports.as_ref(),
         };
         condition.map(said)
@@ -268,12 +269,15 @@ fn verdicts(record: Option<&ServiceRecord>, plan: &Plan) -> Vec<Verdict> {
         now: now.filter(|now| !same(now)),
         written: allocated.clone(),
     }];
-    // What node ports shall be depends on a default of the controller that is not known here.
-    verdicts.extend(written(api::CONDITION_NODE_PORTS).map(|written| Verdict {
-        type_: api::CONDITION_NODE_PORTS.to_owned(),
-        written: Some(written),
-        now: None,
-    }));
+    // What node ports shall be depends on a default of the controller that is not known here, and who announces an
+    // address on what the agents say.
+    for type_ in [api::CONDITION_ANNOUNCED, api::CONDITION_NODE_PORTS] {
+        verdicts.extend(written(type_).map(|written| Verdict {
+            type_: type_.to_owned(),
+            written: Some(written),
+            now: None,
+        }));
+    }
     verdicts
 }
 

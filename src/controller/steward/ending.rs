@@ -18,6 +18,7 @@ impl Steward {
     /// For a Service that is not there: deleted, or of another type.
     pub(super) fn plan_end(&mut self, key: &ServiceKey) -> Plan {
         self.waiting.clear(key);
+        self.unannounced.remove(key);
         let mut plan = Plan::new(key.clone(), None);
         plan.unlocks = self.all_unlocks(key);
         plan.ask_first = !plan.unlocks.is_empty() || self.marked.contains(key);
@@ -59,6 +60,7 @@ impl Steward {
     /// For a Service that is another's: only what an earlier one of its name holds is given back.
     pub(super) fn plan_hands_off(&mut self, service: &ServiceRecord) -> Plan {
         self.waiting.clear(&service.key);
+        self.unannounced.remove(&service.key);
         self.leave_nodes(&service.key);
         let mut plan = Plan::new(service.key.clone(), Some(Version::of(service)));
         plan.unlocks = self.all_unlocks(&service.key);

@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    sync::Arc,
 };
 
 use herald_node::{
@@ -23,8 +24,8 @@ use crate::{
     controller::{Ingress, Letting, Lock, Unlock, node_ports::Need},
     ipam::Holder,
     world::{
-        AllocationRecord, Change, HostRecord, IpMode, LockKey, NodeRecord, ServiceRecord,
-        SliceRecord, Table, TrafficPolicy,
+        AllocationRecord, Announcements, Change, HostRecord, IpMode, LockKey, NodeRecord,
+        ServiceRecord, SliceRecord, Table, TrafficPolicy,
     },
 };
 
@@ -64,8 +65,45 @@ impl OnNodes {
         self.dirty |= !self.nodes.take(change).is_empty();
     }
 
-    pub(super) fn take_hosts(&mut self, change: Change<HostRecord>) {
-        self.dirty |= !self.hosts.take(change).is_empty();
+    /// Returns the addresses of which something else is said now.
+    pub(super) fn take_hosts(&mut self, change: Change<HostRecord>) -> BTreeSet<IpAddr> {
+        let before: BTreeMap<_, _> = match &change {
+            Change::Apply(host) | Change::Listed(host) | Change::Delete(host) => {
+                let known = self.hosts.get(&host.name).cloned();
+                known
+                    .map(|known| (known.name.clone(), known))
+                    .into_iter()
+                    .collect()
+            }
+            Change::Reset(_) | Change::Complete => self
+                .hosts
+                .iter()
+                .map(|(name, host)| (name.clone(), Arc::clone(host)))
+                .collect(),
+            Change::Relisting => BTreeMap::new(),
+        };
+        let mut addresses = BTreeSet::new();
+        for name in self.hosts.take(change) {
+            let (old, new) = (before.get(&name), self.hosts.get(&name));
+            let facts = |host: Option<&Arc<HostRecord>>| host.and_then(|host| host.facts.clone());
+            self.dirty |= facts(old) != facts(new);
+            addresses.append(&mut differing(
+                old.map(|host| &**host),
+                new.map(|host| &**host),
+            ));
+        }
+        addresses
+    }
+
+    pub(super) fn node(&self, name: &NodeName) -> Option<&NodeRecord> {
+        self.nodes.get(name).map(|node| &**node)
+    }
+
+    /// What each node says of its announcements.
+    pub(super) fn announcements(&self) -> impl Iterator<Item = (&NodeName, &Announcements)> {
+        self.hosts
+            .iter()
+            .filter_map(|(name, host)| Some((name, host.announcements.as_ref()?)))
     }
 
     /// Returns the Services whose endpoints changed, of those that are served on nodes.
@@ -148,11 +186,15 @@ impl OnNodes {
             deleting: node.deleting,
             being_scaled_down: node.being_scaled_down,
             ready: node.ready,
-            host: self.hosts.get(name).map(|host| Host {
-                kube_proxy_mode: host.kube_proxy_mode.clone(),
-                addresses: host.addresses.clone(),
-                listening: host.listening.clone(),
-            }),
+            host: self
+                .hosts
+                .get(name)
+                .and_then(|host| host.facts.as_ref())
+                .map(|host| Host {
+                    kube_proxy_mode: host.kube_proxy_mode.clone(),
+                    addresses: host.addresses.clone(),
+                    listening: host.listening.clone(),
+                }),
         });
         facts.collect()
     }
@@ -378,6 +420,21 @@ impl Steward {
     pub(super) fn default_provider(&self) -> Provider {
         self.classes.provider()
     }
+}
+
+/// The addresses of which two records of a node say different things.
+fn differing(old: Option<&HostRecord>, new: Option<&HostRecord>) -> BTreeSet<IpAddr> {
+    let said = |host: Option<&HostRecord>| {
+        let announcements = host.and_then(|host| host.announcements.as_ref());
+        announcements
+            .map(|announcements| announcements.said.clone())
+            .unwrap_or_default()
+    };
+    let (old, new) = (said(old), said(new));
+    let all = old.keys().chain(new.keys());
+    all.filter(|address| old.get(*address) != new.get(*address))
+        .copied()
+        .collect()
 }
 
 fn unlock(port: Port, uid: &str, locks: &Table<AllocationRecord>) -> Unlock {

@@ -74,6 +74,7 @@ impl Steward {
                 ingress: None,
                 pools: BTreeSet::new(),
                 node_ports: None,
+                announced: None,
             };
             telling.tell(&mut plan, service);
             return plan;
@@ -95,7 +96,9 @@ impl Steward {
         };
         self.contest.noticed(service, wish, &given.need, self.now);
         let mut node_ports = decide(service, wish, &given.need, &self.contest, self.now);
-        match node_ports.look_again {
+        let announced = self.announced(service, &given.kept);
+        let again = [node_ports.look_again, announced.look_again];
+        match again.into_iter().flatten().min() {
             Some(at) => self.later.insert(service.key.clone(), at),
             None => self.later.remove(&service.key),
         };
@@ -112,6 +115,7 @@ impl Steward {
             ingress: Some(given.ingress),
             pools: pools.iter().map(ToString::to_string).collect(),
             node_ports: node_ports.verdict,
+            announced: announced.verdict,
         };
         plan.locks.extend(given.port_locks);
         telling.tell(&mut plan, service);
@@ -463,14 +467,7 @@ fn told(condition: &ConditionRecord) -> Option<Verdict> {
         Reason::NODE_PORTS_NEEDED,
         Reason::NODE_PORTS_CONTESTED,
     ];
-    let reason = words
-        .into_iter()
-        .find(|word| word.as_str() == condition.reason)?;
-    Some(Verdict {
-        holds: condition.holds,
-        reason,
-        message: condition.message.clone(),
-    })
+    condition.verdict(&words)
 }
 
 fn granted(service: &ServiceRecord, grant: Grant) -> Given {

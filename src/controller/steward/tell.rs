@@ -27,6 +27,8 @@ pub(super) struct Telling {
     pub(super) pools: BTreeSet<String>,
     /// The condition on its node ports, if there is something to say.
     pub(super) node_ports: Option<Verdict>,
+    /// The condition on who announces its addresses, if agents speak of it.
+    pub(super) announced: Option<Verdict>,
 }
 
 impl Telling {
@@ -44,20 +46,25 @@ impl Telling {
             (
                 api::CONDITION_ALLOCATED,
                 Some(self.verdict),
-                &service.allocated,
+                service.allocated.as_ref(),
             ),
             (
                 api::CONDITION_NODE_PORTS,
                 self.node_ports,
-                &service.node_ports,
+                service.node_ports.as_ref(),
+            ),
+            (
+                api::CONDITION_ANNOUNCED,
+                self.announced,
+                service.announced.as_deref(),
             ),
         ];
         let mut same = same_ingress && same_pools;
         let mut writes = Vec::new();
         for (type_, verdict, known) in conditions {
-            same &= says(known.as_ref(), verdict.as_ref());
+            same &= says(known, verdict.as_ref());
             let Some(verdict) = verdict else { continue };
-            let news = !is_word(known.as_ref(), &verdict)
+            let news = !is_word(known, &verdict)
                 || (type_ == api::CONDITION_ALLOCATED
                     && !same_addresses(service, self.ingress.as_deref()));
             if news {
@@ -67,7 +74,7 @@ impl Telling {
                     verdict: verdict.clone(),
                 });
             }
-            let since = known.as_ref().filter(|c| c.holds == verdict.holds);
+            let since = known.filter(|c| c.holds == verdict.holds);
             writes.push(ConditionWrite {
                 type_,
                 since: since.map(|c| c.since.clone()),

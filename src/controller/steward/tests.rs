@@ -1,5 +1,6 @@
 //! The steward against a table of situations, with a tiny API server that answers its calls.
 
+mod announced;
 mod cluster;
 mod keeping;
 mod on_nodes;

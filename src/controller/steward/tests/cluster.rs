@@ -223,6 +223,7 @@ impl Cluster {
         };
         service.allocated = condition(api::CONDITION_ALLOCATED);
         service.node_ports = condition(api::CONDITION_NODE_PORTS);
+        service.announced = condition(api::CONDITION_ANNOUNCED).map(Box::new);
         Reply::Service(Found::Balancer(Box::new(service.clone())))
     }
 
