@@ -21,6 +21,8 @@ mod limits;
 mod links;
 #[path = "netns/resolving.rs"]
 mod resolving;
+#[path = "netns/station.rs"]
+mod station;
 
 use std::{
     collections::BTreeSet,
@@ -35,7 +37,8 @@ use herald_layer2::{Ending, Layer2, Options, Selection, frame, tap::Tap};
 use herald_spi::{
     Announcer, Desired, Duty, Gain, IfIndex, Links, Mac, Place, Question, Report, Wonder,
 };
-use lab::{Host, Segment, Station, can_make_namespaces, index_of, installed, wait_for};
+use lab::{Host, Segment, can_make_namespaces, index_of, installed, wait_for};
+use station::Station;
 
 const SOON: Duration = Duration::from_secs(5);
 
