@@ -49,6 +49,8 @@ pub struct Options {
     pub peer_key_file: Option<PathBuf>,
     /// The UDP port of the heartbeats.
     pub peer_port: u16,
+    /// How often the heartbeats come, and how long a silence means death.
+    pub times: membership::Config,
     /// Where `/livez`, `/readyz` and `/metrics` are served.
     pub http: SocketAddr,
 }
@@ -102,7 +104,7 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         () = stop.cancelled() => return Ok(()),
     };
     let setup = Setup {
-        config: membership::Config::default(),
+        config: options.times,
         me: options.node.clone(),
         incarnation: incarnation(),
         keys: read.keys,
