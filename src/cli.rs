@@ -117,6 +117,10 @@ struct AgentArgs {
     /// UDP port of the heartbeats between agents.
     #[arg(long, value_name = "PORT", default_value_t = 9471)]
     peer_port: u16,
+    /// File in which to remember what it knows, for a start without the API server. Left out:
+    /// /run/herald/agent-NODE.json
+    #[arg(long, value_name = "FILE")]
+    state_file: Option<PathBuf>,
     /// How soon a silent agent counts as dead. Agents of different settings bear each other: the slower counts.
     #[arg(long, value_enum, default_value_t, value_name = "SETTING")]
     failover: Failover,

@@ -72,6 +72,7 @@ fn run_agent(args: AgentArgs) -> anyhow::Result<ExitCode> {
             namespace: args.process.namespace,
             peer_key_file: args.peer_key_file,
             peer_port: args.peer_port,
+            state_file: args.state_file,
             times: args.failover.times(),
             http: args.http,
         };
