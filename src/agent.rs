@@ -8,6 +8,7 @@
 //!   peers ────▶ View ─segments───┼─▶ placement ──duties──▶ layer2 ──frames──▶ the wire
 //!   links, answers ◀─────────────┘       └────claims─────▶ peers
 //!   the host: addresses, sockets, kube-proxy's mode ──▶ report
+//!   the state file ──▶ Memory ──▶ facts, until the API server tells its own
 //! ```
 
 mod account;
@@ -16,6 +17,7 @@ mod gates;
 mod host;
 mod keys;
 mod kube_proxy;
+mod memory;
 mod metrics;
 mod mind;
 mod report;

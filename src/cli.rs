@@ -117,9 +117,28 @@ struct AgentArgs {
     /// UDP port of the heartbeats between agents.
     #[arg(long, value_name = "PORT", default_value_t = 9471)]
     peer_port: u16,
+    /// File in which to remember what it knows, for a start without the API server. Left out:
+    /// /run/herald/agent-NODE.json
+    #[arg(long, value_name = "FILE")]
+    state_file: Option<PathBuf>,
+    /// How soon a silent agent counts as dead. Agents of different settings bear each other: the slower counts.
+    #[arg(long, value_enum, default_value_t, value_name = "SETTING")]
+    failover: Failover,
     /// Where to serve /livez, /readyz and /metrics.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9472")]
     http: SocketAddr,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Failover {
+    /// After 100 ms, with 40 heartbeats a second: for a few nodes with processor time to spare, since whoever stands
+    /// still for 75 ms loses its addresses.
+    Fast,
+    /// After 400 ms, with 10 heartbeats a second.
+    #[default]
+    Normal,
+    /// After 800 ms, with 5 heartbeats a second: for hundreds of nodes on one segment.
+    Calm,
 }
 
 #[derive(Debug, Args)]

@@ -24,39 +24,51 @@
 //!
 //! # The times
 //!
-//! A heartbeat at least every 200 ms; dead after 900 ms of silence. Both are in [`Config`], and all else follows:
+//! Two times, both in [`Config`], and all else follows. What can be chosen (`herald agent --failover`):
 //!
-//! | time | default | why |
-//! |---|---|---|
-//! | heartbeat | 180 to 200 ms | jittered, so that agents do not speak in step |
-//! | quiet after 2/3 of the dead time | 600 ms | three beats are missing: ask the silent peer to speak |
-//! | ask again every 1/8 of a heartbeat | 25 ms | 11 times before 900 ms; one question on a segment is enough |
-//! | quick beats after a question | at once, then 4, 25 ms apart | one question that arrives yields five answers |
-//! | dead | 900 ms | |
-//! | pause | over 450 ms late | half of the dead time |
+//! | time | fast | normal | calm | why |
+//! |---|---|---|---|---|
+//! | heartbeat | 25 ms | 100 ms | 200 ms | less up to a tenth, so that agents do not speak in step |
+//! | quiet after 5/8 of the dead time | 62 ms | 250 ms | 500 ms | two beats are missing: ask the peer to speak |
+//! | ask again every 1/8 of a heartbeat | 3 ms | 12.5 ms | 25 ms | 11 times before the end; one question on a segment is enough |
+//! | quick beats after a question | at once, then 4, as far apart | | | one question that arrives yields five answers |
+//! | dead after four heartbeats | 100 ms | 400 ms | 800 ms | |
+//! | pause: late by 3/4 of the dead time | 75 ms | 300 ms | 600 ms | by then others may have buried this agent |
 //!
-//! *A death* is noticed 900 ms after the last beat, which is up to 200 ms before the death: 700 to 900 ms after it. The
-//! question to the wire takes 40 ms more, so an address moves within a second.
+//! *A death* is noticed a dead time after the last beat, which is up to a heartbeat before the death: 300 to 400 ms after
+//! it, 75 to 100 ms at the fast setting. The question to the wire takes 40 ms more and gathering changes 5 ms, so an
+//! address moves within half a second, or in as much time as keepalived takes with an advertisement every 50 ms.
+//!
+//! *A lost carrier* is told at once on every other segment that both agents share; a node with one cable cannot tell.
 //!
 //! *A false death* at 20 % loss, each datagram on its own. The four beats of a dead time are lost with 0.2⁴ = 1.6·10⁻³;
-//! that alone would kill a peer every two minutes. In the 11 slots of 25 ms the peer speaks from the first question that
-//! arrives, in slot j, on, and all 12 - j answers must be lost too:
+//! that alone would kill a peer every minute. In the 11 slots between questions the peer speaks from the first question
+//! that arrives, in slot j, on, and all 12 - j answers must be lost too:
 //! Σⱼ 0.8·0.2ʲ⁻¹·0.2¹²⁻ʲ + 0.2¹¹ = 0.2¹¹·(11·0.8 + 1) = 2·10⁻⁷. Together 3·10⁻¹⁰ for each beat heard, or one false
-//! death in 20 years for each pair of agents; 4·10⁻⁴ in five minutes among 30. Loss that comes in bursts is worse: a
-//! segment that loses everything for 700 ms splits, and heals.
+//! death in 10 years for each pair of agents; 8·10⁻⁴ in five minutes among 30. The setting changes only how many beats
+//! there are: four times as many false deaths at the fast one, half as many at the calm one. Loss that comes in bursts is
+//! worse: a segment that loses everything for 300 ms splits, and heals.
 //!
-//! *A starved process* may stall for 700 ms (900 less a heartbeat) before others bury it. Its own lateness, up to half of
-//! a dead time, is added to its peers' time; so a dead peer is noticed after 1,350 ms at the latest, however starved the
-//! process. Later than that is a pause: see [`View::pauses`].
+//! *A starved process* may stall for 300 ms (a dead time less a heartbeat) before others bury it; at the fast setting for
+//! 75 ms, which a busy node does not keep. That is the price of that setting. Its own lateness, up to a pause, is added to
+//! its peers' time; so a dead peer is noticed after 700 ms at the latest, however starved the process. Later than that is
+//! a pause: see [`View::pauses`].
+//!
+//! *Different settings* on one segment, as while a setting is being changed: every heartbeat says its sender's, and the
+//! slower of two counts for both.
 //!
 //! *Not noticed*: a sleep during which the monotonic clock stands still (suspend, a snapshot of a virtual machine). Such an
-//! agent hears of the takeovers with the first heartbeats, within 200 ms.
+//! agent hears of the takeovers with the first heartbeats, within 100 ms.
+//!
+//! *Not used*: that a killed process's sockets vanish at once, which the kernel tells whoever sends there by unicast
+//! (ICMP port unreachable, a reset of TCP). It would notice a killed process some 200 ms sooner, and a lost node no
+//! sooner. ICMP can be forged by any host, so it could only hasten a question that is asked after 250 ms anyway.
 //!
 //! # The cost
 //!
-//! Per interface and family an idle agent sends 5 to 6 datagrams of about 100 bytes a second and hears as many from
+//! Per interface and family an idle agent sends 10 to 11 datagrams of about 110 bytes a second and hears as many from
 //! each peer, whatever the number of addresses. A change costs one datagram at once and three repeats. A newcomer costs
-//! each peer its claims once: about 60 to a datagram.
+//! each peer its claims once: about 60 to a datagram. `docs/performance.md` has what was measured.
 
 mod auth;
 mod config;

@@ -94,7 +94,7 @@ impl Collector for Parts {
     }
 }
 
-fn heartbeats(counters: &membership::Counters) -> [(&'static str, u64); 12] {
+fn heartbeats(counters: &membership::Counters) -> [(&'static str, u64); 13] {
     [
         ("sent", counters.sent.get()),
         ("send_failures", counters.send_failures.get()),
@@ -106,6 +106,7 @@ fn heartbeats(counters: &membership::Counters) -> [(&'static str, u64); 12] {
         ("duplicates", counters.duplicates.get()),
         ("stale", counters.stale.get()),
         ("deaths", counters.deaths.get()),
+        ("carriers_lost", counters.carriers_lost.get()),
         ("full_syncs", counters.full_syncs.get()),
         ("pauses", counters.pauses.get()),
     ]

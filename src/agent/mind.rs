@@ -12,10 +12,11 @@ use tracing::{info, warn};
 use super::{
     facts::{Watched, segments},
     gates::Gates,
+    memory::{Last, Memory},
 };
 use crate::{
     membership::{OwnClaims, View},
-    placement::{self, Claims, Event, Facts, Input, Output, survey},
+    placement::{self, AddressFacts, Claims, Event, Facts, Input, NodeFacts, Output, survey},
     world::{AllocationRecord, Change, NodeRecord, PoolRecord, ServiceRecord, SliceRecord},
 };
 
@@ -36,6 +37,12 @@ pub(super) struct Rival {
     pub(super) seen: Time,
 }
 
+/// What the API server says of nodes and of addresses.
+type Cluster = (
+    BTreeMap<NodeName, NodeFacts>,
+    BTreeMap<IpAddr, AddressFacts>,
+);
+
 /// See the module.
 pub(super) struct Mind {
     me: NodeName,
@@ -44,8 +51,12 @@ pub(super) struct Mind {
     view: Arc<View>,
     claims: Claims,
     gates: Gates,
-    /// The first complete view has been taken in.
+    /// The first complete view, or what was remembered of one, has been taken in.
     started: bool,
+    /// What an earlier life of this agent knew.
+    recalled: Memory,
+    /// What is to be remembered.
+    memory: Arc<Memory>,
     pub(super) rivals: BTreeMap<Place, Rival>,
     pub(super) failing: BTreeMap<Place, String>,
     /// A Service for each address, for the report.
@@ -55,7 +66,7 @@ pub(super) struct Mind {
 }
 
 impl Mind {
-    pub(super) fn new(me: NodeName, view: Arc<View>) -> Self {
+    pub(super) fn new(me: NodeName, view: Arc<View>, recalled: Memory) -> Self {
         Self {
             claims: Claims::new(me.clone(), placement::Config::default()),
             me,
@@ -64,6 +75,8 @@ impl Mind {
             view,
             gates: Gates::default(),
             started: false,
+            recalled,
+            memory: Arc::default(),
             rivals: BTreeMap::new(),
             failing: BTreeMap::new(),
             services: BTreeMap::new(),
@@ -86,6 +99,11 @@ impl Mind {
         match report {
             Report::Links(links) => {
                 info!(links = names(&links), "links that can announce");
+                let index = |name: &str| {
+                    let link = links.values().find(|link| link.name == name)?;
+                    Some(link.index)
+                };
+                self.claims.recall(self.recalled.epochs(index));
                 self.links = links;
             }
             Report::Answered {
@@ -150,7 +168,7 @@ impl Mind {
     /// Whether everything that is watched has been listed, this node is among it, and this agent has listened for
     /// long enough to take over what is handed to it.
     pub(super) fn ready(&self) -> bool {
-        self.started && self.output.settled && self.watched.nodes.get(&self.me).is_some()
+        self.is_told() && self.output.settled && self.watched.nodes.get(&self.me).is_some()
     }
 
     /// How many agents are heard on any segment.
@@ -179,23 +197,41 @@ impl Mind {
             .map_or_else(|| format!("#{index}"), |link| link.name.clone())
     }
 
-    /// Draws the conclusions. `None` before the first complete view: nothing is known, so nothing is announced.
-    pub(super) fn conclude(&mut self, now: Time, unix: f64) -> Option<(Desired, OwnClaims)> {
-        if !self.watched.synced() {
-            return None;
+    /// Whether the API server has told everything once.
+    pub(super) fn is_told(&self) -> bool {
+        self.watched.synced()
+    }
+
+    /// What is to be remembered.
+    pub(super) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
+    }
+
+    /// The cluster as the API server tells it, or as it was remembered until then. `None` if neither is known.
+    fn cluster(&mut self) -> Option<Cluster> {
+        if self.is_told() {
+            self.miss_own_node();
+            return Some((self.watched.node_facts(), self.watched.address_facts()));
         }
-        self.miss_own_node();
-        let mut addresses = self.watched.address_facts();
+        let Memory {
+            nodes, addresses, ..
+        } = &self.recalled;
+        (!nodes.is_empty()).then(|| (BTreeMap::clone(nodes), BTreeMap::clone(addresses)))
+    }
+
+    /// Draws the conclusions. `None` before anything is known: then nothing is announced.
+    pub(super) fn conclude(&mut self, now: Time, unix: f64) -> Option<(Desired, OwnClaims)> {
+        let (nodes, mut addresses) = self.cluster()?;
         self.gates.notice(now, unix, &mut addresses, !self.started);
         self.started = true;
         self.services = addresses
             .iter()
             .filter_map(|(address, facts)| Some((*address, facts.services.first()?.key.clone())))
             .collect();
-        let nodes = self.watched.node_facts();
         let segments = segments(&self.links, &self.view);
         let mut herald_macs: BTreeSet<_> = self.view.known_macs.iter().copied().collect();
         herald_macs.extend(self.links.values().map(|link| link.mac));
+        herald_macs.extend(&self.recalled.macs);
         let scene = survey(&Facts {
             me: &self.me,
             nodes: &nodes,
@@ -211,6 +247,7 @@ impl Mind {
         }
         self.rivals
             .retain(|place, _| output.claims.contains_key(place));
+        self.remember(nodes, addresses, &output, herald_macs.clone());
         let desired = Desired {
             duties: output.duties.clone(),
             herald_macs,
@@ -218,6 +255,35 @@ impl Mind {
         let claims = output.claims.clone();
         self.output = output;
         Some((desired, claims))
+    }
+
+    fn remember(
+        &mut self,
+        nodes: BTreeMap<NodeName, NodeFacts>,
+        addresses: BTreeMap<IpAddr, AddressFacts>,
+        output: &Output,
+        macs: BTreeSet<Mac>,
+    ) {
+        let names: BTreeMap<IfIndex, Arc<str>> = self
+            .links
+            .iter()
+            .map(|(index, link)| (*index, link.name.as_str().into()))
+            .collect();
+        let claims = self.claims.epochs().filter_map(|(place, epoch)| {
+            let name = Arc::clone(names.get(&place.interface)?);
+            let held = output.claims.contains_key(&place);
+            Some(((place.address, name), Last { epoch, held }))
+        });
+        let memory = Memory {
+            incarnation: self.view.incarnation.0,
+            nodes: Arc::new(nodes),
+            addresses: Arc::new(addresses),
+            claims: claims.collect(),
+            macs,
+        };
+        if *self.memory != memory {
+            self.memory = Arc::new(memory);
+        }
     }
 
     fn miss_own_node(&mut self) {
@@ -257,3 +323,6 @@ fn names(links: &Links) -> String {
     let names: Vec<_> = links.values().map(|link| link.name.as_str()).collect();
     names.join(",")
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,7 @@ use super::{
     host,
     keys::Source,
     kube_proxy,
+    memory::{self, Memory},
     metrics::Metrics,
     mind::{Mind, Watch},
     report::{self, Account},
@@ -49,6 +50,10 @@ pub struct Options {
     pub peer_key_file: Option<PathBuf>,
     /// The UDP port of the heartbeats.
     pub peer_port: u16,
+    /// Where to remember what is known; see [`memory`]. Left out: a file in `/run/herald`.
+    pub state_file: Option<PathBuf>,
+    /// How often the heartbeats come, and how long a silence means death.
+    pub times: membership::Config,
     /// Where `/livez`, `/readyz` and `/metrics` are served.
     pub http: SocketAddr,
 }
@@ -92,6 +97,10 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     let layer2 = start_layer2(report_sender)?;
     let _first_time = metrics.parts.layer2.set(layer2.counters());
     let origin = Instant::now();
+    let state_file = options
+        .state_file
+        .unwrap_or_else(|| memory::file::usual(&options.node));
+    let recalled = memory::file::recall(&state_file, &options.node).unwrap_or_default();
     let source = match &options.peer_key_file {
         Some(path) => Source::File(path.clone()),
         None => Source::Secret(client.clone(), options.namespace.clone()),
@@ -102,9 +111,9 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         () = stop.cancelled() => return Ok(()),
     };
     let setup = Setup {
-        config: membership::Config::default(),
+        config: options.times,
         me: options.node.clone(),
-        incarnation: incarnation(),
+        incarnation: incarnation(&recalled),
         keys: read.keys,
         port: options.peer_port,
         origin,
@@ -128,8 +137,16 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     let (host_sender, host) = watch::channel(None);
     tasks.spawn(host::keep(host_sender));
 
+    let (memory_sender, memories) = watch::channel(Arc::default());
+    tasks.spawn(memory::file::keep(
+        state_file,
+        options.node.clone(),
+        memories,
+        memory::file::Pace::default(),
+    ));
+
     let view = peers.view();
-    let mind = Mind::new(options.node, view.borrow().clone());
+    let mind = Mind::new(options.node, view.borrow().clone(), recalled);
     let turning = Turning {
         mind,
         layer2,
@@ -139,6 +156,7 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         reports,
         host,
         account: account_sender,
+        memory: memory_sender,
         metrics,
         health,
         origin,
@@ -172,9 +190,10 @@ async fn beating(health: &Health) -> ! {
     }
 }
 
-fn incarnation() -> Incarnation {
+fn incarnation(recalled: &Memory) -> Incarnation {
     let now = Timestamp::now().as_microsecond();
-    Incarnation::starting(u64::try_from(now).unwrap_or(1), None)
+    let last = Some(Incarnation(recalled.incarnation));
+    Incarnation::starting(u64::try_from(now).unwrap_or(1), last)
 }
 
 fn watch(client: &Client, sender: &mpsc::Sender<Watch>, tasks: &mut JoinSet<()>) {
@@ -216,6 +235,7 @@ struct Turning {
     reports: mpsc::Receiver<Report>,
     host: watch::Receiver<Option<HostFacts>>,
     account: watch::Sender<Account>,
+    memory: watch::Sender<Arc<Memory>>,
     metrics: Metrics,
     health: Health,
     origin: Instant,
@@ -339,12 +359,22 @@ impl Turning {
             self.peers.set_settled(self.settled);
         }
         self.health.set_ready(self.mind.ready());
+        self.memory.send_if_modified(|known| {
+            let memory = self.mind.memory();
+            let changed = !Arc::ptr_eq(known, memory);
+            *known = Arc::clone(memory);
+            changed
+        });
         if self.origin.elapsed() < FIRST_REPORT {
             return;
         }
         let host = self.host.borrow_and_update().clone();
         let account = account(&self.mind, host, now, clock, &mut self.since);
         self.metrics.survey(&account);
+        // What is only remembered is no news to the cluster.
+        if !self.mind.is_told() {
+            return;
+        }
         self.account.send_if_modified(|known| {
             let changed = *known != account;
             *known = account;

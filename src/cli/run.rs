@@ -8,10 +8,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AgentArgs, Cli, Command, ControllerArgs, DefaultProvider, NodePorts, ProcessArgs, crds,
-    explain, pools, status,
+    AgentArgs, Cli, Command, ControllerArgs, DefaultProvider, Failover, NodePorts, ProcessArgs,
+    crds, explain, pools, status,
 };
-use crate::{agent, api::NodePortPolicy, cluster, controller, telemetry};
+use crate::{agent, api::NodePortPolicy, cluster, controller, membership, telemetry};
 
 /// Runs what the command line says. Errors go to standard error, with what to do about them.
 #[must_use]
@@ -72,12 +72,24 @@ fn run_agent(args: AgentArgs) -> anyhow::Result<ExitCode> {
             namespace: args.process.namespace,
             peer_key_file: args.peer_key_file,
             peer_port: args.peer_port,
+            state_file: args.state_file,
+            times: args.failover.times(),
             http: args.http,
         };
         let client = cluster::connect().await?;
         agent::run(client, options, stop_on_signals()?).await?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+impl Failover {
+    const fn times(self) -> membership::Config {
+        match self {
+            Self::Fast => membership::Config::FAST,
+            Self::Normal => membership::Config::NORMAL,
+            Self::Calm => membership::Config::CALM,
+        }
+    }
 }
 
 impl DefaultProvider {

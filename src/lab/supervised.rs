@@ -44,6 +44,8 @@ impl Supervised {
     pub(super) fn agent(place: &Place, node: &str) -> Self {
         let mut arguments = ["agent", "--node-name", node].map(OsString::from).to_vec();
         arguments.extend(["--peer-key-file".into(), peer_key(&place.dir).into()]);
+        let state = place.dir.join(format!("{}.json", agent_of(node)));
+        arguments.extend(["--state-file".into(), state.into()]);
         Self::new(
             &place.dir,
             place.logs.join(format!("{}.log", agent_of(node))),

@@ -39,6 +39,8 @@ pub struct Counters {
     pub own: Counter,
     /// Peers that fell silent for the dead time.
     pub deaths: Counter,
+    /// Peers that told elsewhere that they have no carrier where they were heard.
+    pub carriers_lost: Counter,
     /// Times that a silent peer was asked to speak.
     pub probes: Counter,
     /// Times that a peer was asked for claims that were missing here.

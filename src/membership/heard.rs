@@ -4,7 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use herald_spi::{IfIndex, NodeName, Time};
 
-use super::{Config, Notice, dice::Dice, message::SyncRequest, mirror::Gap, voice::Voice};
+use super::{
+    Config, Notice,
+    dice::Dice,
+    message::{Header, SyncRequest},
+    mirror::Gap,
+    voice::Voice,
+};
 
 /// A peer's name and its index of the interface that it speaks from: a peer may have two on one segment.
 pub(super) type VoiceKey = (NodeName, IfIndex);
@@ -33,6 +39,24 @@ impl Heard {
         let before = self.voices.len();
         self.voices.retain(|(name, _), _| name != node);
         self.voices.len() != before
+    }
+
+    /// A peer says that it has no carrier where these voices came from. Says whether one was heard until now.
+    pub(super) fn darken(&mut self, header: &Header) -> bool {
+        let dark = header.dark.iter().flatten();
+        let mut lost = false;
+        for interface in dark {
+            let key = (header.node.clone(), IfIndex(*interface));
+            // What overtook this datagram knows better.
+            if self
+                .voices
+                .get(&key)
+                .is_some_and(|voice| voice.is_behind(header))
+            {
+                lost |= self.voices.remove(&key).is_some();
+            }
+        }
+        lost
     }
 
     /// An own datagram of another own interface was heard. Says whether that is news.
@@ -67,11 +91,11 @@ impl Heard {
     }
 
     /// Who is to be asked to speak now. Each counts as asked.
-    pub(super) fn suspects(&mut self, now: Time, config: &Config) -> Vec<NodeName> {
+    pub(super) fn suspects(&mut self, now: Time) -> Vec<NodeName> {
         let mut nodes = Vec::new();
         for ((node, _), voice) in &mut self.voices {
             if voice.probe_at() <= now {
-                voice.probed(now, config);
+                voice.probed(now);
                 nodes.push(node.clone());
             }
         }
@@ -102,17 +126,17 @@ impl Heard {
     }
 
     /// Someone else has just asked `node` to speak, so this agent need not.
-    pub(super) fn probed(&mut self, now: Time, config: &Config, node: &NodeName) {
+    pub(super) fn probed(&mut self, now: Time, node: &NodeName) {
         for (_, voice) in self.of_mut(node) {
-            voice.probed(now, config);
+            voice.probed(now);
         }
     }
 
     /// This process slept a little.
-    pub(super) fn excuse(&mut self, late: Duration, config: &Config) {
+    pub(super) fn excuse(&mut self, late: Duration) {
         self.voices
             .values_mut()
-            .for_each(|voice| voice.excuse(late, config));
+            .for_each(|voice| voice.excuse(late));
         self.echoes
             .values_mut()
             .for_each(|until| *until = *until + late);
@@ -123,7 +147,7 @@ impl Heard {
         self.listening_since = now;
         self.voices
             .values_mut()
-            .for_each(|voice| voice.forgive(now, config));
+            .for_each(|voice| voice.forgive(now));
         self.echoes
             .values_mut()
             .for_each(|until| *until = now + config.dead_after);

@@ -281,7 +281,7 @@ mod tests {
         for n in 0..MOST {
             assert_eq!(admit(0, n), Admission::Welcome { new_life: true });
         }
-        assert_eq!(admit(1_000, MOST), Admission::Full);
-        assert_eq!(admit(2_000, MOST), Admission::Welcome { new_life: true });
+        assert_eq!(admit(700, MOST), Admission::Full);
+        assert_eq!(admit(1_000, MOST), Admission::Welcome { new_life: true });
     }
 }

@@ -13,18 +13,20 @@
 //! unknown kind as a sign of life. Nothing may be removed or change its meaning without a new version in the
 //! envelope ([`super::auth`]).
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use herald_spi::{Mac, NodeName};
 use ipnet::IpNet;
 use minicbor::{Decode, Decoder, Encode, Encoder, decode::Error as DecodeError};
 
-use super::{digest::Digest, wire};
+use super::{Config, digest::Digest, wire};
 
 /// No datagram is longer, so none is fragmented on any Ethernet or tunnel.
 pub(super) const MAX_DATAGRAM: usize = 1200;
-/// How many hardware addresses a header names; with the subnets and the longest name it stays below 860 bytes.
-pub(super) const MAX_MACS: usize = 24;
+/// How many hardware addresses a header names; with all else and the longest name it stays below 860 bytes.
+pub(super) const MAX_MACS: usize = 16;
+/// How many interfaces without carrier a header names.
+pub(super) const MAX_DARK: usize = 8;
 /// How many subnets a header names.
 pub(super) const MAX_SUBNETS: usize = 16;
 
@@ -71,6 +73,21 @@ pub(super) struct Header {
     pub(super) sum: u64,
     #[n(11)]
     pub(super) count: u64,
+    /// How the sender is set. Absent from agents that cannot be.
+    #[n(12)]
+    pub(super) pace: Option<Pace>,
+    /// The sender's interfaces that have no carrier, by its index: nothing will be heard from there.
+    #[n(13)]
+    pub(super) dark: Option<Vec<u32>>,
+}
+
+/// How often an agent speaks, and for how long it may be silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Pace {
+    #[n(0)]
+    heartbeat_ms: u32,
+    #[n(1)]
+    dead_after_ms: u32,
 }
 
 /// What is said beyond the header.
@@ -156,11 +173,36 @@ impl Header {
         self.flags & flag != 0
     }
 
+    /// How the sender is set, if it says.
+    pub(super) fn config(&self) -> Option<Config> {
+        self.pace.map(Config::from)
+    }
+
     /// The fingerprint of the sender's claims on its interface.
     pub(super) fn digest(&self) -> Digest {
         Digest {
             sum: self.sum,
             count: self.count,
+        }
+    }
+}
+
+impl From<Config> for Pace {
+    fn from(config: Config) -> Self {
+        let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        Self {
+            heartbeat_ms: ms(config.heartbeat),
+            dead_after_ms: ms(config.dead_after),
+        }
+    }
+}
+
+impl From<Pace> for Config {
+    fn from(pace: Pace) -> Self {
+        let ms = |ms: u32| Duration::from_millis(ms.into());
+        Self {
+            heartbeat: ms(pace.heartbeat_ms),
+            dead_after: ms(pace.dead_after_ms),
         }
     }
 }

@@ -29,6 +29,13 @@ pub enum Notice {
         /// For how long it has been silent.
         silent: Duration,
     },
+    /// An agent told on another segment that its interface on this one has no carrier.
+    Dark {
+        /// Who.
+        node: NodeName,
+        /// Where.
+        interface: IfIndex,
+    },
     /// An agent said goodbye.
     Left {
         /// Who.
@@ -84,6 +91,7 @@ impl Notice {
         match self {
             Self::Joined { interface, .. }
             | Self::Died { interface, .. }
+            | Self::Dark { interface, .. }
             | Self::Namesake(Namesake { interface, .. })
             | Self::Refused { interface, .. } => Some(*interface),
             Self::Left { .. }
@@ -97,7 +105,9 @@ impl Notice {
     #[must_use]
     pub fn weight(&self) -> Weight {
         match self {
-            Self::Joined { .. } | Self::Died { .. } | Self::Left { .. } => Weight::Info,
+            Self::Joined { .. } | Self::Died { .. } | Self::Dark { .. } | Self::Left { .. } => {
+                Weight::Info
+            }
             Self::Paused { .. }
             | Self::Namesake(_)
             | Self::TwoLives { .. }
@@ -128,6 +138,7 @@ impl fmt::Display for Notice {
                     silent.as_millis()
                 )
             }
+            Self::Dark { node, .. } => write!(f, "agent {node} has lost the carrier here"),
             Self::Left { node } => write!(f, "agent {node} has left"),
             Self::Paused { slept } => write!(
                 f,

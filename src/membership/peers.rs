@@ -85,8 +85,8 @@ impl Peers {
     /// Starts to listen and to speak on the current tokio runtime. The task ends soon after `stop` is cancelled,
     /// having said goodbye; if it ends before that, the agent is deaf and should end too.
     ///
-    /// Whatever blocks the runtime's thread for longer than half of the dead time counts as a pause of the agent, so
-    /// keep long computations off it.
+    /// Whatever blocks the runtime's thread for longer than three quarters of the dead time counts as a pause of the
+    /// agent, so keep long computations off it.
     ///
     /// # Errors
     /// The times do not work, or the port is taken.
@@ -129,7 +129,7 @@ impl Peers {
     }
 
     /// The links on which to speak and listen: all that may announce. Sockets open where a link has an IPv4 address
-    /// or an IPv6 link-local one. Peers are told of 16 subnets per link and of 24 hardware addresses.
+    /// or an IPv6 link-local one. Peers are told of 16 subnets per link and of 16 hardware addresses.
     pub fn set_links(&self, links: impl Into<Arc<Links>>) {
         let links = links.into();
         self.wishes.send_modify(|wishes| wishes.links = links);

@@ -2,8 +2,8 @@
 //!
 //! Lateness: after each input the machine knows when it wants to be called again. If it is called later, this process
 //! was not running, and the silence of peers during that time is its own. A little of it is added to every peer's
-//! dead time (up to half of one). More than half of a dead time is a pause: every peer gets a fresh dead time, and the
-//! view says that others may own by now what this agent held.
+//! dead time. As much as may have cost this agent its life in the eyes of others (a dead time less a heartbeat) is a
+//! pause: every peer gets a fresh dead time, and the view says that others may own by now what this agent held.
 //!
 //! Peers die on [`Input::Tick`] only, so that whoever drives the machine can let it hear what already arrived.
 
@@ -17,13 +17,16 @@ use std::{
 use herald_spi::{IfIndex, Links, Mac, NodeName, Time};
 
 use super::{
-    Claims, Config, Counters, Incarnation, Keys, Namesake, Notice, OwnClaims, View, dice::Dice,
-    heard::Heard, identity::Identities, macs::KnownMacs, message::Header, picture,
-    speaker::Speaker,
+    Claims, Config, Counters, Incarnation, Keys, Namesake, Notice, OwnClaims, View,
+    dice::Dice,
+    heard::Heard,
+    identity::Identities,
+    macs::KnownMacs,
+    message::Header,
+    picture,
+    speaker::{Host, Speaker},
 };
 
-/// A delay of the machine that is worth excusing the peers for.
-const LATE: Duration = Duration::from_millis(20);
 /// Views come no closer, for each may copy a large set of claims of which a part came with each datagram.
 const VIEWS_APART: Duration = Duration::from_millis(5);
 /// Something that happened to this agent.
@@ -87,6 +90,8 @@ pub struct Membership {
     pub(super) seq: u64,
     pub(super) flags: u32,
     own_macs: BTreeSet<Mac>,
+    /// Interfaces that there are no more; peers may hear of it on another segment.
+    vanished: BTreeSet<IfIndex>,
     claims: Arc<OwnClaims>,
     pub(super) dice: Dice,
     pub(super) counters: Arc<Counters>,
@@ -135,6 +140,7 @@ impl Membership {
             seq: 0,
             flags: 0,
             own_macs: BTreeSet::new(),
+            vanished: BTreeSet::new(),
             claims: Arc::default(),
             dice: Dice::new(seed),
             counters: Arc::default(),
@@ -226,10 +232,8 @@ impl Membership {
                 .for_each(|heard| heard.forgive(now, &self.config));
             self.changed = true;
             out.push(Output::Notice(Notice::Paused { slept: late }));
-        } else if late >= LATE {
-            self.heard
-                .values_mut()
-                .for_each(|heard| heard.excuse(late, &self.config));
+        } else if late >= self.config.late_from() {
+            self.heard.values_mut().for_each(|heard| heard.excuse(late));
         }
     }
 
@@ -240,6 +244,23 @@ impl Membership {
             .filter(|mac| mac.is_unicast())
             .collect();
         self.changed |= self.known_macs.add(self.own_macs.iter().copied());
+        let spoke = self.speakers.keys();
+        self.vanished
+            .extend(spoke.filter(|interface| !links.contains_key(interface)));
+        self.vanished
+            .retain(|interface| !links.contains_key(interface));
+        let without_carrier = links.values().filter(|link| !link.up);
+        let without_carrier = without_carrier.map(|link| link.index);
+        let dark: Vec<u32> = without_carrier
+            .chain(self.vanished.iter().rev().copied())
+            .map(|interface| interface.0)
+            .collect();
+        let host = Host {
+            me: &self.me,
+            config: &self.config,
+            macs: &self.own_macs,
+            dark: &dark,
+        };
         let before = self.heard.len();
         let stays = |interface: &IfIndex| open.contains(interface) && links.contains_key(interface);
         self.heard.retain(|interface, _| stays(interface));
@@ -251,7 +272,7 @@ impl Membership {
             .filter(|(interface, _)| open.contains(interface))
         {
             let Some(speaker) = self.speakers.get_mut(interface) else {
-                let speaker = Speaker::new(now, &self.me, link, &self.own_macs);
+                let speaker = Speaker::new(now, host, link);
                 self.speakers.insert(*interface, speaker);
                 self.heard.insert(*interface, Heard::new(now));
                 self.changed = true;
@@ -259,7 +280,7 @@ impl Membership {
                 continue;
             };
             self.changed |= speaker.is_up() != link.up;
-            if speaker.relink(now, &self.me, link, &self.own_macs)
+            if speaker.relink(now, host, link)
                 && let Some(heard) = self.heard.get_mut(interface)
             {
                 heard.listening_since = now;

@@ -9,7 +9,7 @@ use std::{net::SocketAddr, time::Duration};
 use herald_spi::{IfIndex, NodeName, Time};
 
 use super::{
-    Incarnation, Membership, Namesake, Notice, Output, Refusal,
+    Config, Incarnation, Membership, Namesake, Notice, Output, Refusal,
     identity::Admission,
     message::{Body, Header, Message, Outdated, SyncRequest},
     voice::Voice,
@@ -46,7 +46,8 @@ impl Membership {
         if header.node == self.me {
             return self.hear_own_name(now, interface, &header, out);
         }
-        match self.identities.admit(now, &self.config, interface, &header) {
+        let pace = self.config.with(header.config());
+        match self.identities.admit(now, &pace, interface, &header) {
             Admission::Welcome { new_life } => {
                 if new_life {
                     self.forget(&header.node);
@@ -57,7 +58,8 @@ impl Membership {
                     }
                     return;
                 }
-                self.hear_peer(now, interface, &header, body, out);
+                self.darken(&header, out);
+                self.hear_peer(now, pace, interface, &header, body, out);
             }
             Admission::Duplicate => self.counters.duplicates.add_one(),
             Admission::Stale => self.counters.stale.add_one(),
@@ -150,13 +152,15 @@ impl Membership {
         // Of several the newest is shown.
         if known.is_none_or(|known| known.incarnation <= incarnation) {
             self.changed |= known != Some(&namesake);
-            self.namesake = Some((namesake, now + self.config.dead_after));
+            let pace = self.config.with(header.config());
+            self.namesake = Some((namesake, now + pace.dead_after));
         }
     }
 
     fn hear_peer(
         &mut self,
         now: Time,
+        pace: Config,
         interface: IfIndex,
         header: &Header,
         body: Body,
@@ -169,9 +173,9 @@ impl Membership {
         let mut joined = false;
         let voice = heard.voices.entry(key).or_insert_with(|| {
             joined = true;
-            Voice::new(now, header)
+            Voice::new(now, pace, header)
         });
-        let changed = voice.hear(now, &self.config, &mut self.dice, header) | joined;
+        let changed = voice.hear(now, pace, &mut self.dice, header) | joined;
         let useful = match &body {
             Body::Heartbeat(changes) => voice.mirror.changes(changes),
             Body::Claims(part) => voice.mirror.part(part),
@@ -207,6 +211,20 @@ impl Membership {
         }
     }
 
+    /// The peer has lost a carrier, and says so where it still can.
+    fn darken(&mut self, header: &Header, out: &mut Vec<Output>) {
+        for (interface, heard) in &mut self.heard {
+            if heard.darken(header) {
+                self.changed = true;
+                self.counters.carriers_lost.add_one();
+                out.push(Output::Notice(Notice::Dark {
+                    node: header.node.clone(),
+                    interface: *interface,
+                }));
+            }
+        }
+    }
+
     fn answer(&mut self, now: Time, interface: IfIndex, request: &SyncRequest) {
         let for_me = request.node == self.me && request.interface == interface.0;
         let Some(speaker) = self.speakers.get_mut(&interface).filter(|_| for_me) else {
@@ -234,7 +252,7 @@ impl Membership {
                     speaker.hurry_after_probe(now);
                 }
             } else if let Some(heard) = self.heard.get_mut(&interface) {
-                heard.probed(now, &self.config, node);
+                heard.probed(now, node);
             }
         }
     }

@@ -18,6 +18,7 @@ use super::{
 
 mod claims;
 mod faults;
+mod figures;
 mod liveness;
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -82,10 +83,15 @@ struct World {
 impl World {
     /// `count` agents on one segment, started at once.
     fn new(seed: u64, count: usize) -> Self {
+        Self::with(seed, count, Config::default())
+    }
+
+    /// The same with other times.
+    fn with(seed: u64, count: usize, config: Config) -> Self {
         let mut world = Self {
             seed,
             now: Time::from_start(ms(1_000)),
-            config: Config::default(),
+            config,
             dice: Dice::new(seed ^ 0x5EED),
             loss: 0,
             delay: (Duration::from_micros(50), ms(2)),
@@ -230,7 +236,8 @@ impl World {
             .filter(|(to, _)| group(*to) == group(from))
         {
             for (on, _) in agent.plugged.iter().filter(|(_, plug)| **plug == segment) {
-                if (to, *on) != (from, interface) && agent.links[on].up {
+                if (to, *on) != (from, interface) && agent.links.get(on).is_some_and(|link| link.up)
+                {
                     hearers.push((to, *on));
                 }
             }

@@ -11,7 +11,9 @@ use super::{
     Config, auth,
     dice::Dice,
     ledger::Ledger,
-    message::{Body, Changes, Header, MAX_DATAGRAM, MAX_MACS, MAX_SUBNETS, Message, Part},
+    message::{
+        Body, Changes, Header, MAX_DARK, MAX_DATAGRAM, MAX_MACS, MAX_SUBNETS, Message, Part,
+    },
 };
 
 /// Changes that come sooner after a beat than this wait, so that many go together.
@@ -26,6 +28,16 @@ const BODY_HEADS: usize = 40;
 const AFTER_CHANGE: u8 = 3;
 /// The quick beats after a question; a peer that has heard none of them asks again.
 const AFTER_PROBE: u8 = 4;
+
+/// What every interface says of the node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Host<'a> {
+    pub(super) me: &'a NodeName,
+    pub(super) config: &'a Config,
+    pub(super) macs: &'a BTreeSet<Mac>,
+    /// The interfaces without carrier.
+    pub(super) dark: &'a [u32],
+}
 
 /// The mouth of one interface.
 #[derive(Debug)]
@@ -44,8 +56,8 @@ pub(super) struct Speaker {
 
 impl Speaker {
     /// Begins to speak at once.
-    pub(super) fn new(now: Time, me: &NodeName, link: &Link, macs: &BTreeSet<Mac>) -> Self {
-        let template = template(me, link, macs);
+    pub(super) fn new(now: Time, host: Host<'_>, link: &Link) -> Self {
+        let template = template(host, link);
         Self {
             room: room(&template),
             template,
@@ -59,14 +71,8 @@ impl Speaker {
     }
 
     /// The link or the node's addresses may have changed. Says whether the link goes up with that.
-    pub(super) fn relink(
-        &mut self,
-        now: Time,
-        me: &NodeName,
-        link: &Link,
-        macs: &BTreeSet<Mac>,
-    ) -> bool {
-        let template = template(me, link, macs);
+    pub(super) fn relink(&mut self, now: Time, host: Host<'_>, link: &Link) -> bool {
+        let template = template(host, link);
         if self.link == *link && self.template == template {
             return false;
         }
@@ -155,20 +161,23 @@ impl Speaker {
     }
 }
 
-fn template(me: &NodeName, link: &Link, macs: &BTreeSet<Mac>) -> Header {
+fn template(host: Host<'_>, link: &Link) -> Header {
+    let dark: Vec<u32> = host.dark.iter().take(MAX_DARK).copied().collect();
     Header {
-        node: me.clone(),
+        node: host.me.clone(),
         incarnation: 0,
         seq: 0,
         interface: link.index.0,
         interface_name: link.name.clone(),
         mac: link.mac,
         subnets: link.subnets().take(MAX_SUBNETS).collect(),
-        macs: macs.iter().take(MAX_MACS).copied().collect(),
+        macs: host.macs.iter().take(MAX_MACS).copied().collect(),
         flags: 0,
         generation: 0,
         sum: 0,
         count: 0,
+        pace: Some((*host.config).into()),
+        dark: Some(dark).filter(|dark| !dark.is_empty()),
     }
 }
 

@@ -22,7 +22,7 @@ impl Membership {
             let Some(heard) = self.heard.get_mut(interface) else {
                 continue;
             };
-            let suspects = heard.suspects(now, &self.config);
+            let suspects = heard.suspects(now);
             let probes = probes(suspects, speaker.room());
             probes.iter().for_each(|_| self.counters.probes.add_one());
             bodies.extend(

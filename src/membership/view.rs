@@ -37,7 +37,7 @@ pub struct View {
     /// The hardware addresses of all Herald nodes ever heard, this one included (at most 4,096; the longest
     /// unheard is forgotten first).
     pub known_macs: Arc<BTreeSet<Mac>>,
-    /// How often this process was found to have slept for more than half of the dead time. When it grows, others
+    /// How often this process was found to have slept for so long that peers may have buried it. When it grows, others
     /// may own by now what this agent held: stop answering until requalified. `listening_since` starts anew then.
     pub pauses: u64,
     /// Another process that speaks under this node's name, while it is heard.
@@ -81,7 +81,7 @@ pub struct Peer {
     /// `claims` is unknown, not unclaimed. Afterwards changes arrive within milliseconds, or tenths of a second
     /// when datagrams are lost.
     pub synced: bool,
-    /// It has been silent for two thirds of the dead time, and is being asked to speak.
+    /// It has been silent for most of the dead time, and is being asked to speak.
     pub quiet: bool,
     /// What it claims here.
     pub claims: Arc<Claims>,

@@ -26,6 +26,8 @@ pub(super) struct Voice {
     /// It has been silent for most of the dead time.
     pub(super) quiet: bool,
     pub(super) mirror: Mirror,
+    /// How quickly this agent and the peer may judge each other: the slower of both settings.
+    pace: Config,
     heard: Time,
     deadline: Time,
     /// When it counts as quiet unless it speaks.
@@ -37,8 +39,9 @@ pub(super) struct Voice {
 
 impl Voice {
     /// A voice that is heard for the first time.
-    pub(super) fn new(now: Time, header: &Header) -> Self {
+    pub(super) fn new(now: Time, pace: Config, header: &Header) -> Self {
         Self {
+            pace,
             incarnation: Incarnation(header.incarnation),
             since: now,
             interface: header.interface_name.as_str().into(),
@@ -61,14 +64,15 @@ impl Voice {
     pub(super) fn hear(
         &mut self,
         now: Time,
-        config: &Config,
+        pace: Config,
         dice: &mut Dice,
         header: &Header,
     ) -> bool {
+        self.pace = pace;
         self.heard = now;
-        self.deadline = now + config.dead_after;
-        self.quiet_at = now + config.suspect_after();
-        self.probe_at = dice.between_times(self.quiet_at, self.quiet_at + config.probe_every());
+        self.deadline = now + pace.dead_after;
+        self.quiet_at = now + pace.suspect_after();
+        self.probe_at = dice.between_times(self.quiet_at, self.quiet_at + pace.probe_every());
         let mut changed = replace(&mut self.quiet, false);
         if header.seq <= self.newest {
             // Overtaken by a newer datagram, whose header says more.
@@ -127,20 +131,25 @@ impl Voice {
     }
 
     /// It was asked to speak, by whomever.
-    pub(super) fn probed(&mut self, now: Time, config: &Config) {
-        self.probe_at = self.probe_at.max(now + config.probe_every());
+    pub(super) fn probed(&mut self, now: Time) {
+        self.probe_at = self.probe_at.max(now + self.pace.probe_every());
     }
 
-    /// This process slept a little: its own sleep is not the peer's silence, up to half of the dead time.
-    pub(super) fn excuse(&mut self, late: std::time::Duration, config: &Config) {
-        let latest = self.heard + config.dead_after + config.dead_after / 2;
+    /// This process slept a little: its own sleep is not the peer's silence, up to a pause.
+    pub(super) fn excuse(&mut self, late: std::time::Duration) {
+        let latest = self.heard + self.pace.dead_after + self.pace.pause_over();
         self.deadline = (self.deadline + late).min(latest.max(self.deadline));
         self.quiet_at = (self.quiet_at + late).min(self.deadline);
     }
 
     /// This process slept for long: the peer gets a fresh dead time.
-    pub(super) fn forgive(&mut self, now: Time, config: &Config) {
-        self.deadline = self.deadline.max(now + config.dead_after);
+    pub(super) fn forgive(&mut self, now: Time) {
+        self.deadline = self.deadline.max(now + self.pace.dead_after);
+    }
+
+    /// Whether a header is newer than all that was heard of this voice.
+    pub(super) fn is_behind(&self, header: &Header) -> bool {
+        header.seq > self.newest
     }
 }
 

@@ -16,9 +16,9 @@ use herald_spi::{Duty, IfIndex, Link, Mac, NodeName, Place, Time};
 
 pub(crate) const LAN: IfIndex = IfIndex(2);
 /// A peer that was silent for so long is lost.
-pub(crate) const DETECTION: u64 = 900;
+pub(crate) const DETECTION: u64 = 400;
 /// And for so long, quiet.
-const QUIET: u64 = 600;
+const QUIET: u64 = 250;
 
 /// What the API server says, as far as one node has heard.
 #[derive(Clone, Default)]

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How often a healthy agent speaks.
-const HEARTBEAT: u64 = 200;
+const HEARTBEAT: u64 = 100;
 /// The two times at which a question goes to the wire, and when its answer is due.
 const PROBES: [u64; 2] = [0, 20];
 const ANSWER: u64 = 60;
@@ -244,7 +244,7 @@ impl Cluster {
         }
         let agent = &mut self.agents[node];
         if agent.next_heartbeat <= self.now {
-            agent.next_heartbeat = self.now + HEARTBEAT - self.dice.below(20);
+            agent.next_heartbeat = self.now + HEARTBEAT - self.dice.below(10);
             self.speak(node);
         }
     }
