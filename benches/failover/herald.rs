@@ -46,6 +46,9 @@ impl Herald {
         logs: Option<&Path>,
     ) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
+        if let Some(logs) = logs {
+            std::fs::create_dir_all(logs)?;
+        }
         let api = ApiServer::builder()
             .build()
             .map_err(|status| anyhow!("{status}"))?;
@@ -132,6 +135,8 @@ impl Guard for Herald {
         ]);
         command
             .arg(self.dir.path().join("peer.key"))
+            .arg("--state-file")
+            .arg(self.dir.path().join(format!("{}.json", name(node))))
             .args(&self.arguments);
         let log = self
             .logs

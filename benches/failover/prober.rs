@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// How often the neighbour entries are dropped.
 const FORGET: Duration = Duration::from_millis(50);
 
+/// ENOENT, as netlink says it.
+const NO_ENTRY: i32 = -2;
+
 /// What a family's client saw in one run.
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -66,11 +69,9 @@ impl Client {
         }
         let (sending, ended) = (probes.clone(), Arc::clone(&stop));
         thread::spawn(move || send(&sockets, &sending, &ended));
-        let link = segment
-            .client
-            .sh("cat /sys/class/net/eth0/ifindex")
-            .trim()
-            .parse()?;
+        // sysfs shows the namespace in which it was mounted.
+        let shown = segment.client.sh("ip -o link show eth0");
+        let link = shown.split(':').next().unwrap_or_default().parse()?;
         let runtime = tokio::runtime::Handle::current();
         let (connection, handle, _) = segment.client.run(move || {
             let _within = runtime.enter();
@@ -190,8 +191,11 @@ async fn forget(handle: Handle, link: u32) {
         for vip in VIPS {
             let vip: IpAddr = vip.parse().expect("an address");
             let entry = handle.neighbours().add(link, vip).message_mut().clone();
-            // There may be none.
-            drop(handle.neighbours().del(entry).execute().await);
+            match handle.neighbours().del(entry).execute().await {
+                Ok(()) => {}
+                Err(rtnetlink::Error::NetlinkError(error)) if error.raw_code() == NO_ENTRY => {}
+                Err(error) => panic!("the client's neighbour entries cannot be dropped: {error}"),
+            }
         }
     }
 }

@@ -110,7 +110,8 @@ fn node(switch: &Station, number: u8) -> Station {
     // The kernel answers only for addresses that are on the NIC that was asked.
     node.sh(
         "sysctl -qw net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2 net.ipv4.conf.all.rp_filter=0 \
-         net.ipv6.conf.eth0.accept_dad=0 net.ipv6.conf.eth0.keep_addr_on_down=1",
+         net.ipv6.conf.eth0.accept_dad=0 net.ipv6.conf.eth0.keep_addr_on_down=1 \
+         net.ipv4.ip_nonlocal_bind=1 net.ipv6.ip_nonlocal_bind=1",
     );
     node.sh(&format!(
         "ip addr add 192.168.77.{number}/24 dev eth0; ip addr add fd77::{number:x}/64 dev eth0 nodad; \
