@@ -24,12 +24,13 @@ use tracing::{error, info};
 
 use super::{
     account::{Since, account},
-    host,
+    events, host,
     keys::Source,
     kube_proxy,
     memory::{self, Memory},
     metrics::Metrics,
     mind::{Mind, Watch},
+    moves::{Allowance, Move},
     report::{self, Account},
 };
 use crate::{
@@ -128,6 +129,12 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     watch(&client, &watch_sender, &mut tasks);
     drop(watch_sender);
     let (account_sender, accounts) = watch::channel(Account::default());
+    let (move_sender, moves) = mpsc::channel(events::BACKLOG);
+    tasks.spawn(events::publish(
+        client.clone(),
+        options.node.as_str().to_owned(),
+        moves,
+    ));
     tasks.spawn(report::keep(
         client,
         options.node.as_str().to_owned(),
@@ -157,6 +164,8 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         host,
         account: account_sender,
         memory: memory_sender,
+        moves: move_sender,
+        allowance: Allowance::default(),
         metrics,
         health,
         origin,
@@ -236,6 +245,8 @@ struct Turning {
     host: watch::Receiver<Option<HostFacts>>,
     account: watch::Sender<Account>,
     memory: watch::Sender<Arc<Memory>>,
+    moves: mpsc::Sender<Move>,
+    allowance: Allowance,
     metrics: Metrics,
     health: Health,
     origin: Instant,
@@ -337,7 +348,9 @@ impl Turning {
     fn look_at_peers(&mut self) {
         let view = self.view.borrow_and_update().clone();
         let now = self.now();
-        self.mind.view(now, view);
+        for silence in self.mind.view(now, view) {
+            self.metrics.detected(silence);
+        }
         self.dirty = true;
     }
 
@@ -355,6 +368,7 @@ impl Turning {
         };
         self.layer2.set_desired(Arc::new(desired));
         self.peers.set_claims(claims);
+        self.tell_moves(now);
         if std::mem::replace(&mut self.settled, self.mind.output.settled) != self.settled {
             self.peers.set_settled(self.settled);
         }
@@ -380,5 +394,17 @@ impl Turning {
             *known = account;
             changed
         });
+    }
+
+    fn tell_moves(&mut self, now: Time) {
+        for told in self.mind.moves(now) {
+            if let Some(without_owner) = told.without_owner {
+                self.metrics.took_over(without_owner);
+            }
+            if self.allowance.take(now) {
+                // A full queue means that the API server is away; the log has it.
+                let _dropped = self.moves.try_send(told);
+            }
+        }
     }
 }

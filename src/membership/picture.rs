@@ -58,6 +58,7 @@ pub(super) fn segment(heard: &Heard, up: bool, same_segment: BTreeSet<IfIndex>) 
         listening_since: heard.listening_since,
         up,
         same_segment,
+        lost: heard.lost.clone(),
         peers: peers(heard),
     }
 }

@@ -53,6 +53,8 @@ pub struct Segment {
     pub up: bool,
     /// The other own interfaces on the same segment. Only one of the group shall serve.
     pub same_segment: BTreeSet<IfIndex>,
+    /// Who fell silent here and has not been heard since: when it was heard last.
+    pub lost: BTreeMap<NodeName, Time>,
     /// The agents that are alive here.
     pub peers: BTreeMap<NodeName, Peer>,
 }

@@ -53,6 +53,8 @@ pub struct Scene {
 pub struct SegmentView {
     /// The link is up.
     pub up: bool,
+    /// The hardware address with which this node announces there.
+    pub mac: Mac,
     /// Since when this agent has listened there.
     pub listening_since: Time,
     /// The peers that are heard.
@@ -131,6 +133,7 @@ pub fn survey(facts: &Facts<'_>) -> Scene {
             interface,
             SegmentView {
                 up: segment.link.up,
+                mac: segment.link.mac,
                 listening_since: segment.listening_since,
                 heard: segment.peers.keys().cloned().collect(),
                 quiet: segment.peers.values().filter(|peer| peer.quiet).count(),
