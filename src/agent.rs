@@ -24,5 +24,6 @@ mod mind;
 mod moves;
 mod report;
 mod run;
+mod soundness;
 
 pub use run::{Options, run};

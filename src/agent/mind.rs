@@ -15,6 +15,7 @@ use super::{
     gates::Gates,
     memory::{Last, Memory},
     moves::{Move, tell},
+    soundness::Readiness,
 };
 use crate::{
     membership::{OwnClaims, View},
@@ -53,6 +54,8 @@ pub(super) struct Mind {
     view: Arc<View>,
     claims: Claims,
     gates: Gates,
+    readiness: Readiness,
+    impaired: bool,
     /// The first complete view, or what was remembered of one, has been taken in.
     started: bool,
     /// What an earlier life of this agent knew.
@@ -76,6 +79,8 @@ impl Mind {
             links: Links::new(),
             view,
             gates: Gates::default(),
+            readiness: Readiness::default(),
+            impaired: false,
             started: false,
             recalled,
             memory: Arc::default(),
@@ -162,6 +167,11 @@ impl Mind {
         silences
     }
 
+    /// Whether this node's kube-proxy is not healthy.
+    pub(super) fn set_impaired(&mut self, impaired: bool) {
+        self.impaired = impaired;
+    }
+
     pub(super) fn leave(&mut self, now: Time) {
         self.claims.handle(now, Input::Leave);
     }
@@ -224,10 +234,14 @@ impl Mind {
     }
 
     /// The cluster as the API server tells it, or as it was remembered until then. `None` if neither is known.
-    fn cluster(&mut self) -> Option<Cluster> {
+    fn cluster(&mut self, now: Time) -> Option<Cluster> {
         if self.is_told() {
             self.miss_own_node();
-            return Some((self.watched.node_facts(), self.watched.address_facts()));
+            let mut nodes = self.watched.node_facts();
+            let ready = self.watched.nodes.iter();
+            let ready = ready.map(|(name, node)| (name, node.ready));
+            self.readiness.notice(now, ready, &mut nodes);
+            return Some((nodes, self.watched.address_facts()));
         }
         let Memory {
             nodes, addresses, ..
@@ -260,7 +274,7 @@ impl Mind {
 
     /// Draws the conclusions. `None` before anything is known: then nothing is announced.
     pub(super) fn conclude(&mut self, now: Time, unix: f64) -> Option<(Desired, OwnClaims)> {
-        let (nodes, mut addresses) = self.cluster()?;
+        let (nodes, mut addresses) = self.cluster(now)?;
         self.gates.notice(now, unix, &mut addresses, !self.started);
         self.started = true;
         self.services = addresses
@@ -277,6 +291,7 @@ impl Mind {
             addresses: &addresses,
             segments: &segments,
             claimed: self.claims.claimed(),
+            impaired: self.impaired,
             herald_macs: &herald_macs,
         });
         let mut output = std::mem::take(&mut self.output);

@@ -32,6 +32,7 @@ use super::{
     mind::{Mind, Watch},
     moves::{Allowance, Move},
     report::{self, Account},
+    soundness,
 };
 use crate::{
     api::{AddressAllocation, AddressPool, HostFacts},
@@ -144,6 +145,8 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     let (host_sender, host) = watch::channel(None);
     tasks.spawn(host::keep(host_sender));
 
+    let (impaired_sender, impaired) = watch::channel(false);
+    tasks.spawn(soundness::watch_kube_proxy(impaired_sender));
     let (memory_sender, memories) = watch::channel(Arc::default());
     tasks.spawn(memory::file::keep(
         state_file,
@@ -162,6 +165,7 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         watches,
         reports,
         host,
+        impaired,
         account: account_sender,
         memory: memory_sender,
         moves: move_sender,
@@ -243,6 +247,7 @@ struct Turning {
     watches: mpsc::Receiver<Watch>,
     reports: mpsc::Receiver<Report>,
     host: watch::Receiver<Option<HostFacts>>,
+    impaired: watch::Receiver<bool>,
     account: watch::Sender<Account>,
     memory: watch::Sender<Arc<Memory>>,
     moves: mpsc::Sender<Move>,
@@ -279,6 +284,13 @@ impl Turning {
                 }
                 changed = self.host.changed() => {
                     changed.context("looking at the host ended")?;
+                    self.dirty = true;
+                }
+                changed = self.impaired.changed() => {
+                    changed.context("asking kube-proxy ended")?;
+                    let impaired = *self.impaired.borrow_and_update();
+                    self.mind.set_impaired(impaired);
+                    self.peers.set_impaired(impaired);
                     self.dirty = true;
                 }
                 () = time::sleep_until(next_question), if self.mind.waits_for_kube_proxy() => {

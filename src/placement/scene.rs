@@ -20,6 +20,8 @@ use super::{
 pub struct Facts<'a> {
     /// This node.
     pub me: &'a NodeName,
+    /// This node's kube-proxy is not healthy.
+    pub impaired: bool,
     /// All nodes of the cluster, as last known.
     pub nodes: &'a BTreeMap<NodeName, NodeFacts>,
     /// All addresses that layer 2 announces, as last known.
@@ -179,6 +181,7 @@ pub fn judge<'a>(facts: &Facts<'a>, segment: &'a Segment) -> Judge<'a> {
     let me = Member {
         links: segment.link.up.then_some(link).into_iter().collect(),
         leaving: false,
+        impaired: facts.impaired,
     };
     let peers = segment.peers.iter();
     let members = peers
@@ -188,6 +191,7 @@ pub fn judge<'a>(facts: &Facts<'a>, segment: &'a Segment) -> Judge<'a> {
                 Member {
                     links: peer.links.clone(),
                     leaving: peer.leaving,
+                    impaired: peer.impaired,
                 },
             )
         })

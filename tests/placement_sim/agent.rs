@@ -237,6 +237,7 @@ impl Agent {
                 macs: Arc::new([mac(from)].into()),
                 leaving: heartbeat.leaving,
                 quiet: false,
+                impaired: false,
                 claims: Arc::clone(&heartbeat.claims),
             };
             peers.insert(name, peer);
@@ -358,6 +359,7 @@ impl Agent {
             addresses: &self.view.addresses,
             segments: &self.segments,
             claimed: self.claims.claimed(),
+            impaired: false,
             herald_macs: &self.macs,
         });
         let before = std::mem::take(&mut self.out);

@@ -5,7 +5,7 @@
 use super::*;
 
 /// Simulated agents, deaths to measure, and seconds of 20 % loss to bear.
-const SIZES: [(usize, usize, u64); 3] = [(3, 200, 3_600), (30, 50, 300), (300, 3, 10)];
+const SIZES: [(usize, usize, u64); 3] = [(3, 100, 600), (30, 20, 60), (300, 1, 2)];
 
 #[test]
 #[ignore = "takes minutes; prints a table"]
@@ -55,7 +55,7 @@ fn detection(world: &mut World, kills: usize) -> (u128, u128) {
 
 /// Datagrams a second, of one family on one interface.
 fn idle(world: &mut World) -> (u64, u64) {
-    const SECONDS: u64 = 5;
+    const SECONDS: u64 = 2;
     let sent = |w: &World| w.agents.iter().map(|agent| agent.sent).sum::<u64>();
     let before = sent(world);
     world.run_for(ms(SECONDS * 1_000));
