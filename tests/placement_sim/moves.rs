@@ -64,8 +64,8 @@ fn whatever_ends_a_candidacy_leaves_no_moment_without_an_owner() {
         ),
         (
             "object gone",
-            |api, name| drop(api.nodes.remove(name)),
-            |api, name| drop(api.nodes.insert(name.clone(), NodeFacts::default())),
+            |api, name| api.nodes.retain(|node, _| node != name),
+            |api, name| api.nodes.extend([(name.clone(), NodeFacts::default())]),
         ),
         (
             "out of service",
