@@ -66,6 +66,8 @@ const INBOX: usize = 1024;
 const REPORTS: usize = 16_384;
 /// How long changes are gathered before conclusions are drawn.
 const GATHER: Duration = Duration::from_millis(5);
+/// How long a question to the wire takes before a takeover.
+const ASKING: Duration = Duration::from_millis(40);
 /// How often kube-proxy is asked while a new address waits for it.
 const ASK_KUBE_PROXY: Duration = Duration::from_millis(40);
 /// The loop turns at least so often, to prove that it does.
@@ -96,7 +98,7 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     health.beat();
 
     let (report_sender, reports) = mpsc::channel(REPORTS);
-    let layer2 = start_layer2(report_sender)?;
+    let layer2 = start_layer2(report_sender, options.times)?;
     let _first_time = metrics.parts.layer2.set(layer2.counters());
     let origin = Instant::now();
     let state_file = options
@@ -187,12 +189,20 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     result
 }
 
-fn start_layer2(reports: mpsc::Sender<Report>) -> anyhow::Result<Layer2> {
+fn start_layer2(
+    reports: mpsc::Sender<Report>,
+    times: membership::Config,
+) -> anyhow::Result<Layer2> {
     let sink = move |report| {
         // The loop is gone, or so far behind that losing an answer is the least of it: the question is put again.
         let _lost = reports.try_send(report);
     };
-    Layer2::start(herald_layer2::Options::default(), sink).context("cannot announce on this node")
+    let options = herald_layer2::Options {
+        // Peers wait for a dead time after the last heartbeat, and then they ask the wire.
+        lost_after: times.dead_after.saturating_sub(times.heartbeat) + ASKING,
+        ..herald_layer2::Options::default()
+    };
+    Layer2::start(options, sink).context("cannot announce on this node")
 }
 
 /// Waiting is no being stuck.
