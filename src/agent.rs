@@ -12,6 +12,7 @@
 //! ```
 
 mod account;
+mod events;
 mod facts;
 mod gates;
 mod host;
@@ -20,7 +21,9 @@ mod kube_proxy;
 mod memory;
 mod metrics;
 mod mind;
+mod moves;
 mod report;
 mod run;
+mod soundness;
 
 pub use run::{Options, run};

@@ -20,6 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+const HERALD: &str = env!("CARGO_BIN_EXE_herald");
 const INSIDE: &str = "HERALD_TEST_INSIDE_NETNS";
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const MAC: &str = "02:00:00:00:00:01";
@@ -56,7 +57,7 @@ fn an_agent_without_api_server_announces_what_it_remembers_and_nobody_else_has()
     fs::write(dir.join("agent.json"), STATE).unwrap();
     for round in 0..2 {
         client.run("ip neigh flush all");
-        let agent = Agent::start(&dir);
+        let agent = Agent::start(&dir, "one", Command::new(HERALD));
         let from = Instant::now();
         while !client.resolves("192.168.77.200") {
             assert!(from.elapsed() < Duration::from_secs(10), "{}", agent.log());
@@ -83,14 +84,67 @@ fn an_agent_without_api_server_announces_what_it_remembers_and_nobody_else_has()
     fs::remove_dir_all(&dir).unwrap();
 }
 
+/// Their heartbeats go to different ports, as if a firewall stood between them; both begin at the same time.
+#[test]
+fn two_agents_that_share_a_wire_and_cannot_hear_each_other_come_to_one_owner() {
+    let test = "two_agents_that_share_a_wire_and_cannot_hear_each_other_come_to_one_owner";
+    if outside(test) {
+        return;
+    }
+    let other = Client::plugged_in();
+    other.run("ip link set lo up");
+    let link = other.run("ip -br link show eth0");
+    let other_mac = link
+        .split_whitespace()
+        .find(|word| word.len() == MAC.len() && word.contains(':'));
+    let macs = format!("\"{MAC}\",\"{}\"", other_mac.unwrap());
+    let dir = std::env::temp_dir().join(format!("herald-unheard-{}", std::process::id()));
+    for round in 0..3 {
+        let agents = ["one", "two"].map(|name| {
+            let dir = dir.join(name);
+            fs::create_dir_all(&dir).unwrap();
+            let state = STATE.replace("\"one\"", &format!("\"{name}\""));
+            let state = state.replace(
+                &format!("\"macs\":[\"{MAC}\"]"),
+                &format!("\"macs\":[{macs}]"),
+            );
+            fs::write(dir.join("agent.json"), state).unwrap();
+            let command = match name {
+                "one" => Command::new(HERALD),
+                _ => other.command(HERALD),
+            };
+            Agent::start(&dir, name, command)
+        });
+        let held = |agent: &Agent| {
+            let state = fs::read_to_string(agent.dir.join("agent.json")).unwrap();
+            state.matches("\"held\":true").count()
+        };
+        // Listening for a second, half a second of dispute, and the file comes a second later at most.
+        thread::sleep(Duration::from_millis(4_500));
+        for _ in 0..5 {
+            let owned = agents.iter().map(held).sum::<usize>();
+            let logs = agents.iter().map(Agent::log).collect::<String>();
+            assert_eq!(owned, 2, "round {round}: one owner for each of two: {logs}");
+            assert!(!logs.contains("AddressConflict"), "{logs}");
+            thread::sleep(Duration::from_millis(500));
+        }
+    }
+    fs::remove_dir_all(&dir).unwrap();
+}
+
 impl Agent {
-    fn start(dir: &Path) -> Self {
+    fn start(dir: &Path, name: &str, mut command: Command) -> Self {
         fs::write(dir.join("keys"), KEY).unwrap();
         fs::write(dir.join("kubeconfig"), kubeconfig()).unwrap();
         let log = fs::File::create(dir.join("log")).unwrap();
         let file = |name: &str| dir.join(name).display().to_string();
-        let process = Command::new(env!("CARGO_BIN_EXE_herald"))
-            .args(["agent", "--node-name", "one", "--http", "127.0.0.1:0"])
+        let port = match name {
+            "one" => "9471",
+            _ => "9999",
+        };
+        let process = command
+            .args(["agent", "--node-name", name, "--http", "127.0.0.1:0"])
+            .args(["--peer-port", port])
             .args(["--peer-key-file", &file("keys")])
             .args(["--state-file", &file("agent.json")])
             .env("KUBECONFIG", file("kubeconfig"))

@@ -61,6 +61,7 @@ impl Watched {
                 out_of_service: node.out_of_service,
                 network_unavailable: node.network_unavailable,
                 deleting: node.deleting,
+                unready: false,
             };
             (name.clone(), facts)
         });
@@ -222,6 +223,7 @@ pub(super) fn segments(links: &Links, view: &View) -> BTreeMap<IfIndex, Segment>
                 macs: Arc::clone(&peer.macs),
                 leaving: peer.leaving,
                 quiet: peer.quiet,
+                impaired: peer.impaired,
                 claims: Arc::clone(&peer.claims),
             };
             (name.clone(), peer)

@@ -3,12 +3,13 @@
 use std::{
     fmt,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric as _},
-    metrics::{counter::ConstCounter, gauge::Gauge},
+    metrics::{counter::ConstCounter, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
@@ -16,11 +17,13 @@ use super::report::Account;
 use crate::membership;
 
 /// The agent's own gauges, and the counters of its parts once these run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Metrics {
     announcing: Gauge,
     abnormal: Gauge,
     peers: Gauge,
+    detection: Histogram,
+    takeover: Histogram,
     pub(super) parts: Arc<Parts>,
 }
 
@@ -29,6 +32,24 @@ pub(super) struct Metrics {
 pub(super) struct Parts {
     pub(super) layer2: OnceLock<Arc<herald_layer2::Counters>>,
     pub(super) peers: OnceLock<Arc<membership::Counters>>,
+}
+
+/// Seconds; the promise is one.
+const BUCKETS: [f64; 14] = [
+    0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.5, 5.0,
+];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            announcing: Gauge::default(),
+            abnormal: Gauge::default(),
+            peers: Gauge::default(),
+            detection: Histogram::new(BUCKETS),
+            takeover: Histogram::new(BUCKETS),
+            parts: Arc::default(),
+        }
+    }
 }
 
 impl Metrics {
@@ -50,8 +71,28 @@ impl Metrics {
             "Other agents that are heard",
             metrics.peers.clone(),
         );
+        herald.register(
+            "agent_detection_seconds",
+            "How long another agent had been silent when it was noticed to be gone",
+            metrics.detection.clone(),
+        );
+        herald.register(
+            "agent_takeover_seconds",
+            "From the last sign of an address's former owner until this node announced it",
+            metrics.takeover.clone(),
+        );
         herald.register_collector(Box::new(Arc::clone(&metrics.parts)));
         metrics
+    }
+
+    /// An agent had been silent for so long.
+    pub(super) fn detected(&self, silence: Duration) {
+        self.detection.observe(silence.as_secs_f64());
+    }
+
+    /// An address had been without owner for so long.
+    pub(super) fn took_over(&self, without_owner: Duration) {
+        self.takeover.observe(without_owner.as_secs_f64());
     }
 
     pub(super) fn survey(&self, account: &Account) {

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::Arc,
+    time::Duration,
 };
 
 use herald_spi::{Desired, IfIndex, Links, Mac, NodeName, Place, Report, ServiceKey, Time};
@@ -13,10 +14,12 @@ use super::{
     facts::{Watched, segments},
     gates::Gates,
     memory::{Last, Memory},
+    moves::{Move, tell},
+    soundness::Readiness,
 };
 use crate::{
     membership::{OwnClaims, View},
-    placement::{self, AddressFacts, Claims, Event, Facts, Input, NodeFacts, Output, survey},
+    placement::{self, AddressFacts, Claims, Event, Facts, Input, Loss, NodeFacts, Output, survey},
     world::{AllocationRecord, Change, NodeRecord, PoolRecord, ServiceRecord, SliceRecord},
 };
 
@@ -51,6 +54,8 @@ pub(super) struct Mind {
     view: Arc<View>,
     claims: Claims,
     gates: Gates,
+    readiness: Readiness,
+    impaired: bool,
     /// The first complete view, or what was remembered of one, has been taken in.
     started: bool,
     /// What an earlier life of this agent knew.
@@ -74,6 +79,8 @@ impl Mind {
             links: Links::new(),
             view,
             gates: Gates::default(),
+            readiness: Readiness::default(),
+            impaired: false,
             started: false,
             recalled,
             memory: Arc::default(),
@@ -128,6 +135,9 @@ impl Mind {
                         "another host claims an address of this cluster; it is defended, and that host should lose it");
                 }
             }
+            Report::Rivalled { place, by } => {
+                self.claims.handle(now, Input::Rivalled { place, by });
+            }
             Report::Failing { place, why } => {
                 warn!(address = %place.address, interface = self.interface(place.interface), why, "cannot announce");
                 self.failing.insert(place, why);
@@ -139,11 +149,27 @@ impl Mind {
         }
     }
 
-    pub(super) fn view(&mut self, now: Time, view: Arc<View>) {
+    /// Takes in what is heard. How long those had been silent that fell silent with that.
+    pub(super) fn view(&mut self, now: Time, view: Arc<View>) -> Vec<Duration> {
         if view.pauses > self.view.pauses {
             self.claims.handle(now, Input::Paused);
         }
+        let known = |interface, node, heard| {
+            let before = self.view.segments.get(interface);
+            before.is_some_and(|segment| segment.lost.get(node) == Some(heard))
+        };
+        let lost = view.segments.iter().flat_map(|(interface, segment)| {
+            let fresh = segment.lost.iter();
+            fresh.filter(move |(node, heard)| !known(interface, node, heard))
+        });
+        let silences = lost.map(|(_, heard)| now.since(*heard)).collect();
         self.view = view;
+        silences
+    }
+
+    /// Whether this node's kube-proxy is not healthy.
+    pub(super) fn set_impaired(&mut self, impaired: bool) {
+        self.impaired = impaired;
     }
 
     pub(super) fn leave(&mut self, now: Time) {
@@ -208,10 +234,14 @@ impl Mind {
     }
 
     /// The cluster as the API server tells it, or as it was remembered until then. `None` if neither is known.
-    fn cluster(&mut self) -> Option<Cluster> {
+    fn cluster(&mut self, now: Time) -> Option<Cluster> {
         if self.is_told() {
             self.miss_own_node();
-            return Some((self.watched.node_facts(), self.watched.address_facts()));
+            let mut nodes = self.watched.node_facts();
+            let ready = self.watched.nodes.iter();
+            let ready = ready.map(|(name, node)| (name, node.ready));
+            self.readiness.notice(now, ready, &mut nodes);
+            return Some((nodes, self.watched.address_facts()));
         }
         let Memory {
             nodes, addresses, ..
@@ -219,9 +249,32 @@ impl Mind {
         (!nodes.is_empty()).then(|| (BTreeMap::clone(nodes), BTreeMap::clone(addresses)))
     }
 
+    /// The addresses that moved to this node with the last conclusions.
+    pub(super) fn moves(&self, now: Time) -> Vec<Move> {
+        let told = |event: &Event| {
+            let Event::Gained { place, .. } = event else {
+                return None;
+            };
+            let segment = self.view.segments.get(&place.interface);
+            let silent_since = |node: &NodeName| segment?.lost.get(node).copied();
+            let interface = self.interface(place.interface);
+            let (note, without_owner) = tell(now, &self.me, &interface, event, silent_since)?;
+            let service = self.services.get(&place.address).and_then(|key| {
+                let uid = self.watched.services.get(key)?.uid.clone();
+                Some((key.clone(), uid))
+            });
+            Some(Move {
+                service,
+                note,
+                without_owner,
+            })
+        };
+        self.output.events.iter().filter_map(told).collect()
+    }
+
     /// Draws the conclusions. `None` before anything is known: then nothing is announced.
     pub(super) fn conclude(&mut self, now: Time, unix: f64) -> Option<(Desired, OwnClaims)> {
-        let (nodes, mut addresses) = self.cluster()?;
+        let (nodes, mut addresses) = self.cluster(now)?;
         self.gates.notice(now, unix, &mut addresses, !self.started);
         self.started = true;
         self.services = addresses
@@ -238,6 +291,7 @@ impl Mind {
             addresses: &addresses,
             segments: &segments,
             claimed: self.claims.claimed(),
+            impaired: self.impaired,
             herald_macs: &herald_macs,
         });
         let mut output = std::mem::take(&mut self.output);
@@ -311,6 +365,13 @@ impl Mind {
             }
             Event::Yielded { place, to } => {
                 info!(address = %place.address, interface = self.interface(place.interface), %to, "let go to a peer");
+            }
+            Event::Dropped {
+                place,
+                why: Loss::PeerUnheard { mac },
+            } => {
+                warn!(reason = "PeerUnheard", address = %place.address, interface = self.interface(place.interface), %mac,
+                    "let go to a node that announces it too and whose heartbeats are not heard; is their UDP port blocked?");
             }
             Event::Dropped { place, why } => {
                 info!(address = %place.address, interface = self.interface(place.interface), ?why, "let go");

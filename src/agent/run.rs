@@ -24,13 +24,15 @@ use tracing::{error, info};
 
 use super::{
     account::{Since, account},
-    host,
+    events, host,
     keys::Source,
     kube_proxy,
     memory::{self, Memory},
     metrics::Metrics,
     mind::{Mind, Watch},
+    moves::{Allowance, Move},
     report::{self, Account},
+    soundness,
 };
 use crate::{
     api::{AddressAllocation, AddressPool, HostFacts},
@@ -64,6 +66,8 @@ const INBOX: usize = 1024;
 const REPORTS: usize = 16_384;
 /// How long changes are gathered before conclusions are drawn.
 const GATHER: Duration = Duration::from_millis(5);
+/// How long a question to the wire takes before a takeover.
+const ASKING: Duration = Duration::from_millis(40);
 /// How often kube-proxy is asked while a new address waits for it.
 const ASK_KUBE_PROXY: Duration = Duration::from_millis(40);
 /// The loop turns at least so often, to prove that it does.
@@ -94,7 +98,7 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     health.beat();
 
     let (report_sender, reports) = mpsc::channel(REPORTS);
-    let layer2 = start_layer2(report_sender)?;
+    let layer2 = start_layer2(report_sender, options.times)?;
     let _first_time = metrics.parts.layer2.set(layer2.counters());
     let origin = Instant::now();
     let state_file = options
@@ -128,6 +132,12 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     watch(&client, &watch_sender, &mut tasks);
     drop(watch_sender);
     let (account_sender, accounts) = watch::channel(Account::default());
+    let (move_sender, moves) = mpsc::channel(events::BACKLOG);
+    tasks.spawn(events::publish(
+        client.clone(),
+        options.node.as_str().to_owned(),
+        moves,
+    ));
     tasks.spawn(report::keep(
         client,
         options.node.as_str().to_owned(),
@@ -137,6 +147,8 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     let (host_sender, host) = watch::channel(None);
     tasks.spawn(host::keep(host_sender));
 
+    let (impaired_sender, impaired) = watch::channel(false);
+    tasks.spawn(soundness::watch_kube_proxy(impaired_sender));
     let (memory_sender, memories) = watch::channel(Arc::default());
     tasks.spawn(memory::file::keep(
         state_file,
@@ -155,8 +167,11 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         watches,
         reports,
         host,
+        impaired,
         account: account_sender,
         memory: memory_sender,
+        moves: move_sender,
+        allowance: Allowance::default(),
         metrics,
         health,
         origin,
@@ -174,12 +189,20 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     result
 }
 
-fn start_layer2(reports: mpsc::Sender<Report>) -> anyhow::Result<Layer2> {
+fn start_layer2(
+    reports: mpsc::Sender<Report>,
+    times: membership::Config,
+) -> anyhow::Result<Layer2> {
     let sink = move |report| {
         // The loop is gone, or so far behind that losing an answer is the least of it: the question is put again.
         let _lost = reports.try_send(report);
     };
-    Layer2::start(herald_layer2::Options::default(), sink).context("cannot announce on this node")
+    let options = herald_layer2::Options {
+        // Peers wait for a dead time after the last heartbeat, and then they ask the wire.
+        lost_after: times.dead_after.saturating_sub(times.heartbeat) + ASKING,
+        ..herald_layer2::Options::default()
+    };
+    Layer2::start(options, sink).context("cannot announce on this node")
 }
 
 /// Waiting is no being stuck.
@@ -234,8 +257,11 @@ struct Turning {
     watches: mpsc::Receiver<Watch>,
     reports: mpsc::Receiver<Report>,
     host: watch::Receiver<Option<HostFacts>>,
+    impaired: watch::Receiver<bool>,
     account: watch::Sender<Account>,
     memory: watch::Sender<Arc<Memory>>,
+    moves: mpsc::Sender<Move>,
+    allowance: Allowance,
     metrics: Metrics,
     health: Health,
     origin: Instant,
@@ -268,6 +294,13 @@ impl Turning {
                 }
                 changed = self.host.changed() => {
                     changed.context("looking at the host ended")?;
+                    self.dirty = true;
+                }
+                changed = self.impaired.changed() => {
+                    changed.context("asking kube-proxy ended")?;
+                    let impaired = *self.impaired.borrow_and_update();
+                    self.mind.set_impaired(impaired);
+                    self.peers.set_impaired(impaired);
                     self.dirty = true;
                 }
                 () = time::sleep_until(next_question), if self.mind.waits_for_kube_proxy() => {
@@ -337,7 +370,9 @@ impl Turning {
     fn look_at_peers(&mut self) {
         let view = self.view.borrow_and_update().clone();
         let now = self.now();
-        self.mind.view(now, view);
+        for silence in self.mind.view(now, view) {
+            self.metrics.detected(silence);
+        }
         self.dirty = true;
     }
 
@@ -355,6 +390,7 @@ impl Turning {
         };
         self.layer2.set_desired(Arc::new(desired));
         self.peers.set_claims(claims);
+        self.tell_moves(now);
         if std::mem::replace(&mut self.settled, self.mind.output.settled) != self.settled {
             self.peers.set_settled(self.settled);
         }
@@ -380,5 +416,17 @@ impl Turning {
             *known = account;
             changed
         });
+    }
+
+    fn tell_moves(&mut self, now: Time) {
+        for told in self.mind.moves(now) {
+            if let Some(without_owner) = told.without_owner {
+                self.metrics.took_over(without_owner);
+            }
+            if self.allowance.take(now) {
+                // A full queue means that the API server is away; the log has it.
+                let _dropped = self.moves.try_send(told);
+            }
+        }
     }
 }

@@ -12,6 +12,9 @@ use super::{
     voice::Voice,
 };
 
+/// How many that fell silent are remembered.
+const MOST_LOST: usize = 1_024;
+
 /// A peer's name and its index of the interface that it speaks from: a peer may have two on one segment.
 pub(super) type VoiceKey = (NodeName, IfIndex);
 
@@ -20,6 +23,8 @@ pub(super) type VoiceKey = (NodeName, IfIndex);
 pub(super) struct Heard {
     pub(super) listening_since: Time,
     pub(super) voices: BTreeMap<VoiceKey, Voice>,
+    /// Who fell silent here and has not been heard since: when it was heard last.
+    pub(super) lost: BTreeMap<NodeName, Time>,
     /// Other own interfaces that are heard here, and until when that counts.
     pub(super) echoes: BTreeMap<IfIndex, Time>,
 }
@@ -30,6 +35,7 @@ impl Heard {
         Self {
             listening_since: now,
             voices: BTreeMap::new(),
+            lost: BTreeMap::new(),
             echoes: BTreeMap::new(),
         }
     }
@@ -37,23 +43,22 @@ impl Heard {
     /// Forgets a peer; says whether it was there.
     pub(super) fn forget(&mut self, node: &NodeName) -> bool {
         let before = self.voices.len();
+        self.lost.remove(node);
         self.voices.retain(|(name, _), _| name != node);
         self.voices.len() != before
     }
 
     /// A peer says that it has no carrier where these voices came from. Says whether one was heard until now.
     pub(super) fn darken(&mut self, header: &Header) -> bool {
-        let dark = header.dark.iter().flatten();
         let mut lost = false;
-        for interface in dark {
+        for interface in header.dark.iter().flatten() {
             let key = (header.node.clone(), IfIndex(*interface));
             // What overtook this datagram knows better.
-            if self
-                .voices
-                .get(&key)
-                .is_some_and(|voice| voice.is_behind(header))
-            {
-                lost |= self.voices.remove(&key).is_some();
+            let voice = self.voices.get(&key);
+            if let Some(heard) = voice.filter(|v| v.is_behind(header)).map(Voice::heard) {
+                self.voices.remove(&key);
+                self.lost.insert(header.node.clone(), heard);
+                lost = true;
             }
         }
         lost
@@ -78,11 +83,15 @@ impl Heard {
             .voices
             .extract_if(.., |_, voice| voice.deadline() <= now)
         {
+            self.lost.insert(node.clone(), voice.heard());
             notices.push(Notice::Died {
                 node,
                 interface,
                 silent: now.since(voice.heard()),
             });
+        }
+        while self.lost.len() > MOST_LOST {
+            self.lost.pop_first();
         }
         for voice in self.voices.values_mut() {
             quieter |= voice.falls_quiet(now);

@@ -168,6 +168,8 @@ impl Header {
     pub(super) const SETTLED: u32 = 2;
     /// The agent's last words.
     pub(super) const GONE: u32 = 4;
+    /// The node's kube-proxy is not healthy.
+    pub(super) const IMPAIRED: u32 = 8;
 
     pub(super) fn has(&self, flag: u32) -> bool {
         self.flags & flag != 0

@@ -65,6 +65,7 @@ pub(super) struct Wishes {
     pub(super) links: Arc<Links>,
     pub(super) claims: Arc<OwnClaims>,
     pub(super) settled: bool,
+    pub(super) impaired: bool,
     pub(super) leaving: bool,
     pub(super) keys: Arc<Keys>,
 }
@@ -114,6 +115,7 @@ impl Peers {
             links: Arc::default(),
             claims: Arc::default(),
             settled: false,
+            impaired: false,
             leaving: false,
             keys: Arc::new(keys),
         };
@@ -144,6 +146,13 @@ impl Peers {
     /// Whether this agent has listened for long enough to claim what is its.
     pub fn set_settled(&self, settled: bool) {
         self.wishes.send_modify(|wishes| wishes.settled = settled);
+    }
+
+    /// Whether this node's kube-proxy is not healthy, so that others are preferred.
+    pub fn set_impaired(&self, impaired: bool) {
+        self.wishes.send_if_modified(|wishes| {
+            std::mem::replace(&mut wishes.impaired, impaired) != impaired
+        });
     }
 
     /// Replaces the keys; nothing is lost in between.

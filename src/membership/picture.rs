@@ -58,6 +58,7 @@ pub(super) fn segment(heard: &Heard, up: bool, same_segment: BTreeSet<IfIndex>) 
         listening_since: heard.listening_since,
         up,
         same_segment,
+        lost: heard.lost.clone(),
         peers: peers(heard),
     }
 }
@@ -72,6 +73,7 @@ fn peer(voice: &Voice) -> Peer {
         subnets: Arc::clone(&voice.subnets),
         leaving: voice.leaving,
         settled: voice.settled,
+        impaired: voice.impaired,
         synced: voice.mirror.synced(),
         quiet: voice.quiet,
         claims: Arc::clone(voice.mirror.claims()),
@@ -95,6 +97,7 @@ fn join(peer: &mut Peer, voice: &Voice) {
     peer.since = peer.since.min(voice.since);
     peer.leaving |= voice.leaving;
     peer.settled |= voice.settled;
+    peer.impaired |= voice.impaired;
     peer.synced &= voice.mirror.synced();
     peer.quiet &= voice.quiet;
 }

@@ -52,6 +52,8 @@ pub enum Input {
     Claims(Arc<OwnClaims>),
     /// Whether this agent has listened for long enough to claim what is its.
     Settled(bool),
+    /// Whether this node's kube-proxy is not healthy.
+    Impaired(bool),
     /// This agent hands over and will end.
     Leave,
     /// This agent ends now.
@@ -182,6 +184,8 @@ impl Membership {
             Input::Claims(claims) => self.set_claims(now, claims),
             Input::Settled(true) => self.set_flags(now, self.flags | Header::SETTLED),
             Input::Settled(false) => self.set_flags(now, self.flags & !Header::SETTLED),
+            Input::Impaired(true) => self.set_flags(now, self.flags | Header::IMPAIRED),
+            Input::Impaired(false) => self.set_flags(now, self.flags & !Header::IMPAIRED),
             Input::Leave => self.set_flags(now, self.flags | Header::LEAVING),
             Input::Goodbye => self.say_goodbye(out),
             Input::Keys(keys) => self.keys = keys,

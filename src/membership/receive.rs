@@ -173,6 +173,7 @@ impl Membership {
         let mut joined = false;
         let voice = heard.voices.entry(key).or_insert_with(|| {
             joined = true;
+            heard.lost.remove(&header.node);
             Voice::new(now, pace, header)
         });
         let changed = voice.hear(now, pace, &mut self.dice, header) | joined;

@@ -143,6 +143,9 @@ impl Driver {
         if granted.settled != wishes.settled {
             self.feed(Input::Settled(wishes.settled));
         }
+        if granted.impaired != wishes.impaired {
+            self.feed(Input::Impaired(wishes.impaired));
+        }
         if wishes.leaving && !granted.leaving {
             self.feed(Input::Leave);
         }

@@ -364,16 +364,14 @@ impl World {
 }
 
 fn link(node: usize, interface: IfIndex) -> Link {
-    let (node, octet) = (
-        u8::try_from(node).unwrap(),
-        u8::try_from(interface.0).unwrap(),
-    );
+    let [high, low] = u16::try_from(node).unwrap().to_be_bytes();
+    let octet = u8::try_from(interface.0).unwrap();
     Link {
         index: interface,
         name: format!("eth{}", interface.0 - 2),
-        mac: Mac([2, 0, 0, 0, octet, node]),
+        mac: Mac([2, 0, 0, high, octet, low]),
         up: true,
-        addresses: vec![format!("192.168.77.{}/24", node + 1).parse().unwrap()],
+        addresses: vec![format!("192.168.{}.{}/16", 77 + high, low).parse().unwrap()],
     }
 }
 

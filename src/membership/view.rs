@@ -53,6 +53,8 @@ pub struct Segment {
     pub up: bool,
     /// The other own interfaces on the same segment. Only one of the group shall serve.
     pub same_segment: BTreeSet<IfIndex>,
+    /// Who fell silent here and has not been heard since: when it was heard last.
+    pub lost: BTreeMap<NodeName, Time>,
     /// The agents that are alive here.
     pub peers: BTreeMap<NodeName, Peer>,
 }
@@ -77,6 +79,8 @@ pub struct Peer {
     pub leaving: bool,
     /// It has listened for long enough to claim what is its.
     pub settled: bool,
+    /// It says that its node's kube-proxy is not healthy.
+    pub impaired: bool,
     /// Whether `claims` has been complete once in this incarnation. Until then an address that is missing in
     /// `claims` is unknown, not unclaimed. Afterwards changes arrive within milliseconds, or tenths of a second
     /// when datagrams are lost.

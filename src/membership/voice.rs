@@ -23,6 +23,7 @@ pub(super) struct Voice {
     pub(super) subnets: Arc<[IpNet]>,
     pub(super) leaving: bool,
     pub(super) settled: bool,
+    pub(super) impaired: bool,
     /// It has been silent for most of the dead time.
     pub(super) quiet: bool,
     pub(super) mirror: Mirror,
@@ -50,6 +51,7 @@ impl Voice {
             subnets: header.subnets.as_slice().into(),
             leaving: header.has(Header::LEAVING),
             settled: header.has(Header::SETTLED),
+            impaired: header.has(Header::IMPAIRED),
             quiet: false,
             mirror: Mirror::default(),
             heard: now,
@@ -86,6 +88,7 @@ impl Voice {
         changed |= replace(&mut self.mac, header.mac);
         changed |= replace(&mut self.leaving, header.has(Header::LEAVING));
         changed |= replace(&mut self.settled, header.has(Header::SETTLED));
+        changed |= replace(&mut self.impaired, header.has(Header::IMPAIRED));
         if *self.interface != *header.interface_name {
             self.interface = header.interface_name.as_str().into();
             changed = true;

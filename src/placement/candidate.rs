@@ -60,6 +60,9 @@ pub enum Refusal {
     NoEndpoint,
 }
 
+/// More than the preferences of a pool come to.
+const ABOVE_PREFERENCES: u32 = 1 << 30;
+
 /// The verdict on one address on one segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
@@ -85,6 +88,8 @@ pub struct Member {
     pub links: Vec<PeerLink>,
     /// It is about to end.
     pub leaving: bool,
+    /// Its kube-proxy is not healthy.
+    pub impaired: bool,
 }
 
 /// Judges the addresses of one segment.
@@ -300,9 +305,9 @@ impl<'a> Judge<'a> {
         }
         let fit = self.members.keys().filter_map(|&node| {
             let weight = self.check_open(address, facts, service, node).ok()?;
-            Some((node.clone(), weight))
+            Some((node, weight))
         });
-        let nodes = Arc::new(CandidateSet(fit.collect()));
+        let nodes = Arc::new(self.prefer_the_sound(fit.collect()));
         self.open.push(OpenSet {
             rules: &facts.rules,
             serving,
@@ -311,6 +316,26 @@ impl<'a> Judge<'a> {
             nodes: Arc::clone(&nodes),
         });
         nodes
+    }
+
+    /// Puts nodes that work above those of which something on the node or the API server says that they do not. Where
+    /// none or all of them work nothing changes.
+    fn prefer_the_sound(&self, fit: Vec<(&NodeName, u32)>) -> CandidateSet {
+        let sound = |node: &NodeName| {
+            let unready = self.nodes.get(node).is_some_and(|facts| facts.unready);
+            let impaired = self.members.get(node).is_some_and(|member| member.impaired);
+            !unready && !impaired
+        };
+        let bonus = if fit.iter().all(|(node, _)| sound(node)) {
+            0
+        } else {
+            ABOVE_PREFERENCES
+        };
+        let weighed = fit.into_iter().map(|(node, weight)| {
+            let bonus = if sound(node) { bonus } else { 0 };
+            (node.clone(), weight.saturating_add(bonus))
+        });
+        CandidateSet(weighed.collect())
     }
 
     /// How far the best node came: what is missing there is what people should look at.

@@ -5,6 +5,7 @@
 //! * A better claim of a live peer ends this node's in the step that sees it, so two owners who hear each other
 //!   exist for as long as a message travels.
 //! * Only a planned handover claims without asking the wire, and only above a claim that is heard.
+//! * A peer that announces and is not heard is yielded to or outlasted, by a rule that it knows too; no other host is.
 //! * Nothing is claimed on a segment before this agent has listened there for [`Config::settle`].
 //!
 //! ```text
@@ -36,6 +37,7 @@ mod ear;
 mod inquiry;
 mod post;
 mod report;
+mod rivalry;
 
 /// The times of the machine. The defaults are what the promises were tested with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +57,11 @@ pub struct Config {
     pub takeover_retry: Duration,
     /// When to ask again if a peer answered that is heard, but no claim of it: the claim is on its way.
     pub heard_retry: Duration,
+    /// A Herald node that announces what this node owns and is not heard for so long is not heard at all. Two
+    /// heartbeats at least: after a partition an announcement may come first.
+    pub unheard_after: Duration,
+    /// And one that goes on for so long hears this node, and has the better claim.
+    pub stubborn_after: Duration,
     /// How often announcements may start over while a worse claim is heard.
     pub round_pause: Duration,
     /// How long an owner that became no candidate waits for another candidate before it stops, where stopping helps
@@ -80,6 +87,13 @@ pub enum Input {
         question: u64,
         /// Who answered.
         by: BTreeSet<Mac>,
+    },
+    /// [`herald_spi::Report::Rivalled`].
+    Rivalled {
+        /// Where it was seen.
+        place: Place,
+        /// Who says that it has the address.
+        by: Mac,
     },
     /// The process stood still for so long that peers may have taken over. Step at once.
     Paused,
@@ -113,6 +127,8 @@ impl Default for Config {
             first_retry: Duration::from_secs(5),
             takeover_retry: Duration::from_secs(1),
             heard_retry: Duration::from_millis(250),
+            unheard_after: Duration::from_millis(500),
+            stubborn_after: Duration::from_secs(3),
             round_pause: Duration::from_secs(1),
             unfit_grace: Duration::from_secs(3),
             leave_grace: Duration::from_millis(500),
@@ -175,6 +191,11 @@ impl Claims {
             } => {
                 if let Some(post) = self.posts.get_mut(&place) {
                     post.answered(now, question, by);
+                }
+            }
+            Input::Rivalled { place, by } => {
+                if let Some(post) = self.posts.get_mut(&place) {
+                    post.rivalled(now, by);
                 }
             }
             Input::Paused => {

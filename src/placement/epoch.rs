@@ -15,10 +15,13 @@
 //! one stays *below* what it replaces, because it cannot tell a dead owner from a cable of its own that is cut. When
 //! the cable heals, the many keep what they have. Were it raised as well, one node that is deaf or was cut off would
 //! take every address of the segment at the moment it is heard again, and nobody had failed.
+//!
+//! Two nodes that share a wire and do not hear each other's claims see each other's announcements. Of those, the one
+//! with the better hash of address and hardware address stands.
 
 use std::net::IpAddr;
 
-use herald_spi::NodeName;
+use herald_spi::{Mac, NodeName};
 
 use super::rendezvous::{self, Score};
 
@@ -78,6 +81,14 @@ pub fn weight(
         rendezvous::score(address, node),
         std::cmp::Reverse(node),
     )
+}
+
+/// What a node weighs for an address by its hardware address alone: all that is known of a peer that announces it and
+/// is not heard. Total, so that both agree.
+#[must_use]
+pub fn weight_on_the_wire(address: IpAddr, mac: Mac) -> (Score, Mac) {
+    let named = NodeName::new(mac.to_string());
+    (rendezvous::score(address, &named), mac)
 }
 
 #[cfg(test)]

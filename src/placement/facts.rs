@@ -26,6 +26,9 @@ pub struct NodeFacts {
     pub network_unavailable: bool,
     /// Its object has a deletion timestamp.
     pub deleting: bool,
+    /// It has been not ready for a while: others are preferred when an owner must be chosen.
+    #[serde(default)]
+    pub unready: bool,
 }
 
 /// What the API server says of an address that this cluster announces by layer 2.
@@ -125,6 +128,9 @@ pub struct Peer {
     /// are a good measure. It stays a candidate, but does not count for a majority. Where many fall silent at once,
     /// the first that is lost must not be replaced in the name of the others.
     pub quiet: bool,
+    /// It says that its kube-proxy is not healthy: others are preferred when an owner must be chosen.
+    #[serde(default)]
+    pub impaired: bool,
     /// What it claims on this segment, by the newest that was heard of its present incarnation.
     pub claims: Arc<BTreeMap<IpAddr, Epoch>>,
 }

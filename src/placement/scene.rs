@@ -20,6 +20,8 @@ use super::{
 pub struct Facts<'a> {
     /// This node.
     pub me: &'a NodeName,
+    /// This node's kube-proxy is not healthy.
+    pub impaired: bool,
     /// All nodes of the cluster, as last known.
     pub nodes: &'a BTreeMap<NodeName, NodeFacts>,
     /// All addresses that layer 2 announces, as last known.
@@ -53,6 +55,8 @@ pub struct Scene {
 pub struct SegmentView {
     /// The link is up.
     pub up: bool,
+    /// The hardware address with which this node announces there.
+    pub mac: Mac,
     /// Since when this agent has listened there.
     pub listening_since: Time,
     /// The peers that are heard.
@@ -131,6 +135,7 @@ pub fn survey(facts: &Facts<'_>) -> Scene {
             interface,
             SegmentView {
                 up: segment.link.up,
+                mac: segment.link.mac,
                 listening_since: segment.listening_since,
                 heard: segment.peers.keys().cloned().collect(),
                 quiet: segment.peers.values().filter(|peer| peer.quiet).count(),
@@ -176,6 +181,7 @@ pub fn judge<'a>(facts: &Facts<'a>, segment: &'a Segment) -> Judge<'a> {
     let me = Member {
         links: segment.link.up.then_some(link).into_iter().collect(),
         leaving: false,
+        impaired: facts.impaired,
     };
     let peers = segment.peers.iter();
     let members = peers
@@ -185,6 +191,7 @@ pub fn judge<'a>(facts: &Facts<'a>, segment: &'a Segment) -> Judge<'a> {
                 Member {
                     links: peer.links.clone(),
                     leaving: peer.leaving,
+                    impaired: peer.impaired,
                 },
             )
         })

@@ -65,6 +65,7 @@ pub(crate) struct Agent {
     claims: Claims,
     published: Arc<BTreeMap<IpAddr, Epoch>>,
     asked: BTreeSet<u64>,
+    announced: BTreeMap<Place, u32>,
 }
 
 /// What a step wants of the rest of the world.
@@ -76,6 +77,8 @@ pub(crate) struct Wishes {
     pub(crate) speak: bool,
     /// Questions to the wire.
     pub(crate) asks: Vec<(Place, u64)>,
+    /// Places whose announcements start, with the round.
+    pub(crate) announces: Vec<(Place, u32)>,
     pub(crate) events: Vec<Event>,
 }
 
@@ -121,6 +124,7 @@ impl Agent {
             claims: Claims::new(name.clone(), Config::default()),
             published: Arc::default(),
             asked: BTreeSet::new(),
+            announced: BTreeMap::new(),
             name,
         }
     }
@@ -145,6 +149,7 @@ impl Agent {
         self.claims = Claims::new(self.name.clone(), Config::default());
         self.published = Arc::default();
         self.asked.clear();
+        self.announced.clear();
     }
 
     pub(crate) fn stop(&mut self) {
@@ -232,6 +237,7 @@ impl Agent {
                 macs: Arc::new([mac(from)].into()),
                 leaving: heartbeat.leaving,
                 quiet: false,
+                impaired: false,
                 claims: Arc::clone(&heartbeat.claims),
             };
             peers.insert(name, peer);
@@ -249,6 +255,19 @@ impl Agent {
             },
         );
         self.dirty = true;
+    }
+
+    /// A frame says that another node has the address; where nothing is owned nobody looks.
+    pub(crate) fn see(&mut self, now: u64, place: Place, by: Mac) {
+        if self.announced.contains_key(&place) {
+            self.claims.handle(time(now), Input::Rivalled { place, by });
+            self.dirty = true;
+        }
+    }
+
+    /// Whether the announcements of a round go on.
+    pub(crate) fn announces(&self, place: Place, round: u32) -> bool {
+        self.reachable() && self.announced.get(&place) == Some(&round)
     }
 
     /// Wakes up after a pause; whether it still believes in the peers it heard before.
@@ -340,6 +359,7 @@ impl Agent {
             addresses: &self.view.addresses,
             segments: &self.segments,
             claimed: self.claims.claimed(),
+            impaired: false,
             herald_macs: &self.macs,
         });
         let before = std::mem::take(&mut self.out);
@@ -360,11 +380,20 @@ impl Agent {
             events: std::mem::take(&mut self.out.events),
             ..Wishes::default()
         };
+        let before = std::mem::take(&mut self.announced);
         for (place, duty) in &self.out.duties {
-            if let Duty::Ask(question) = duty
-                && self.asked.insert(question.id)
-            {
-                wishes.asks.push((*place, question.id));
+            match duty {
+                Duty::Ask(question) => {
+                    if self.asked.insert(question.id) {
+                        wishes.asks.push((*place, question.id));
+                    }
+                }
+                Duty::Own { round, .. } => {
+                    self.announced.insert(*place, *round);
+                    if before.get(place) != Some(round) {
+                        wishes.announces.push((*place, *round));
+                    }
+                }
             }
         }
         wishes

@@ -17,6 +17,8 @@ use crate::{
 
 /// How often a healthy agent speaks.
 const HEARTBEAT: u64 = 100;
+/// When announcements leave after a gain.
+const ANNOUNCEMENTS: [u64; 4] = [1, 1_000, 2_000, 4_000];
 /// The two times at which a question goes to the wire, and when its answer is due.
 const PROBES: [u64; 2] = [0, 20];
 const ANSWER: u64 = 60;
@@ -61,6 +63,11 @@ enum Mail {
     },
     Start {
         node: usize,
+    },
+    Announcement {
+        node: usize,
+        place: Place,
+        round: u32,
     },
 }
 
@@ -236,6 +243,11 @@ impl Cluster {
                     },
                 );
             }
+            for (place, round) in wishes.announces {
+                for after in ANNOUNCEMENTS {
+                    self.post(self.now + after, Mail::Announcement { node, place, round });
+                }
+            }
             if wishes.speak {
                 // A change is said twice, so that one lost frame costs little.
                 self.speak(node);
@@ -327,6 +339,21 @@ impl Cluster {
                 }
             }
             Mail::Start { node } => self.start(node),
+            Mail::Announcement { node, place, round } => {
+                if !self.agents[node].announces(place, round) {
+                    return;
+                }
+                for other in 0..self.agents.len() {
+                    let agent = &mut self.agents[other];
+                    if other != node
+                        && self.side[other] == self.side[node]
+                        && agent.reachable()
+                        && !agent.deaf
+                    {
+                        agent.see(self.now, place, mac(node));
+                    }
+                }
+            }
         }
     }
 

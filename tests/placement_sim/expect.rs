@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, net::IpAddr};
 use herald::placement::Event;
 use herald_spi::Place;
 
-use crate::{agent::LAN, cluster::Cluster};
+use crate::{
+    agent::{Agent, LAN},
+    cluster::Cluster,
+};
 
 impl Cluster {
     /// The owner of each address; fails unless there is exactly one.
@@ -23,6 +26,16 @@ impl Cluster {
             }
         }
         owners
+    }
+
+    /// How many living nodes claim an address.
+    pub(crate) fn owners_of(&self, address: IpAddr) -> usize {
+        let place = Place {
+            address,
+            interface: LAN,
+        };
+        let owning = |agent: &&Agent| agent.reachable() && agent.out.claims.contains_key(&place);
+        self.agents.iter().filter(owning).count()
     }
 
     /// Fails unless each address has exactly one owner.

@@ -170,6 +170,47 @@ fn a_firewall_between_agents_moves_nothing() {
     }
 }
 
+/// Nobody hears anybody from the start, and all claim everything at once: the wire alone must settle it.
+#[test]
+fn agents_that_never_heard_each_other_come_to_one_owner_each() {
+    for (seed, options) in seeds(3)
+        .into_iter()
+        .flat_map(|seed| [(seed, THREE), (seed, THIRTY)])
+    {
+        let mut cluster = Cluster::new(seed, Options { skew: 1, ..options });
+        cluster.ears = (0..options.nodes)
+            .map(|node| u8::try_from(node).unwrap())
+            .collect();
+        cluster.run(1_100);
+        let contested = |cluster: &Cluster| {
+            let owners = (0..options.addresses).map(|n| cluster.owners_of(address(n)));
+            owners.filter(|owners| *owners != 1).count()
+        };
+        assert!(contested(&cluster) > 0, "seed {seed}: all claimed at once");
+        cluster.run(1_000);
+        assert_eq!(contested(&cluster), 0, "seed {seed}");
+        cluster.told.clear();
+        let before = cluster.owners();
+        cluster.run(20_000);
+        assert_eq!(cluster.owners(), before, "seed {seed}");
+        assert_eq!(cluster.gains(), [], "seed {seed}: nothing flaps");
+        for (_, stand) in cluster.stands(address(0)) {
+            assert!(
+                stand.contains("PeerUnheard") || stand.contains("Announcing"),
+                "{stand}"
+            );
+        }
+        // The owner of some dies, and the others take over from it.
+        cluster.crash(0);
+        cluster.run(4_000);
+        assert_eq!(contested(&cluster), 0, "seed {seed}");
+        // When the firewall is put right nothing more than who owns what is to be settled, and that is.
+        cluster.ears = vec![0; options.nodes];
+        cluster.run(2_000);
+        cluster.expect_owned();
+    }
+}
+
 /// A host on the LAN answers for an address: that stops no failover.
 #[test]
 fn a_stranger_cannot_stop_a_failover() {

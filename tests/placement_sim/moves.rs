@@ -1,9 +1,13 @@
 //! Moves that somebody wants, and views that lag behind.
 
-use herald::placement::Policy;
+use std::sync::Arc;
+
+use herald::placement::{NodeFacts, Nodes, Policy, Rule};
+use herald_spi::NodeName;
 
 use crate::{
     THIRTY, THREE,
+    agent::View,
     cluster::{Cluster, Options, address},
     owned, seeds,
 };
@@ -36,6 +40,100 @@ fn planned_moves_leave_no_moment_without_an_owner() {
             cluster.expect_owned();
         }
         assert!(cluster.watch.longest_overlap <= 200);
+    }
+}
+
+/// Whatever is planned: the next owner is heard to claim before the old one stops.
+#[test]
+fn whatever_ends_a_candidacy_leaves_no_moment_without_an_owner() {
+    type Change = (
+        &'static str,
+        fn(&mut View, &NodeName),
+        fn(&mut View, &NodeName),
+    );
+    let changes: [Change; 6] = [
+        (
+            "exclusion label",
+            |api, name| api.nodes.get_mut(name).unwrap().excluded = true,
+            |api, name| api.nodes.get_mut(name).unwrap().excluded = false,
+        ),
+        (
+            "deletion",
+            |api, name| api.nodes.get_mut(name).unwrap().deleting = true,
+            |api, name| api.nodes.get_mut(name).unwrap().deleting = false,
+        ),
+        (
+            "object gone",
+            |api, name| api.nodes.retain(|node, _| node != name),
+            |api, name| api.nodes.extend([(name.clone(), NodeFacts::default())]),
+        ),
+        (
+            "out of service",
+            |api, name| api.nodes.get_mut(name).unwrap().out_of_service = true,
+            |api, name| api.nodes.get_mut(name).unwrap().out_of_service = false,
+        ),
+        (
+            "network unavailable",
+            |api, name| api.nodes.get_mut(name).unwrap().network_unavailable = true,
+            |api, name| api.nodes.get_mut(name).unwrap().network_unavailable = false,
+        ),
+        ("selector", leave_out, |api, _| select(api, Nodes::Every)),
+    ];
+    for (seed, options) in seeds(1)
+        .into_iter()
+        .flat_map(|seed| [(seed, THREE), (seed, THIRTY)])
+    {
+        let mut cluster = Cluster::settled(seed, Options { loss: 0, ..options });
+        cluster.watch.gapless = true;
+        for (what, change, back) in changes {
+            // One that owns something: who came back takes nothing back.
+            let node = *cluster.owners().values().next().unwrap();
+            let name = cluster.name(node);
+            cluster.apply(|api| change(api, &name));
+            cluster.run(1_000);
+            assert!(owned(&cluster, node).is_empty(), "seed {seed}: {what}");
+            cluster.expect_owned();
+            cluster.apply(|api| back(api, &name));
+            cluster.run(500);
+        }
+        assert!(cluster.watch.longest_overlap <= 200);
+    }
+}
+
+fn leave_out(api: &mut View, name: &NodeName) {
+    let others = api.nodes.keys().filter(|node| *node != name).cloned();
+    select(api, Nodes::Only(Arc::new(others.collect())));
+}
+
+fn select(api: &mut View, nodes: Nodes) {
+    let rules: Arc<[Rule]> = Arc::new([Rule {
+        nodes,
+        ..Rule::default()
+    }]);
+    for facts in api.addresses.values_mut() {
+        facts.rules = Arc::clone(&rules);
+    }
+}
+
+/// Who is not ready or has an ill kube-proxy keeps what it owns, and gets nothing more while others can.
+#[test]
+fn who_is_not_ready_keeps_what_it_owns_and_is_chosen_last() {
+    for seed in seeds(2) {
+        let mut cluster = Cluster::settled(seed, Options { loss: 0, ..THREE });
+        let name = cluster.name(1);
+        let before = cluster.owners();
+        cluster.apply(|api| api.nodes.get_mut(&name).unwrap().unready = true);
+        cluster.run(2_000);
+        assert_eq!(cluster.owners(), before, "seed {seed}");
+        let kept = owned(&cluster, 1);
+        cluster.crash(0);
+        cluster.run(2_000);
+        cluster.expect_owned();
+        assert_eq!(owned(&cluster, 1), kept, "seed {seed}");
+        // It is better than nobody.
+        cluster.crash(2);
+        cluster.run(2_000);
+        cluster.expect_owned();
     }
 }
 

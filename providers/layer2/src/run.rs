@@ -14,6 +14,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError, mpsc as blocking},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use herald_spi::{Announcer, Desired, Report};
@@ -23,12 +24,24 @@ use crate::{counters::Counters, error::Layer2Error, select::Selection};
 use event_loop::EventLoop;
 
 /// How to run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Which links may announce.
     pub selection: Selection,
     /// Decides about all jitter; from the clock if left out.
     pub seed: Option<u64>,
+    /// When this thread has stood still for so long another node may own what it owned.
+    pub lost_after: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            selection: Selection::default(),
+            seed: None,
+            lost_after: Duration::from_millis(340),
+        }
+    }
 }
 
 /// Why the thread is no more.

@@ -97,6 +97,14 @@ pub enum Report {
         /// Who claims it.
         by: Mac,
     },
+    /// Another Herald node says on the wire that it has an address that this node owns. Sent on the first sighting and
+    /// then at most once a second.
+    Rivalled {
+        /// Where it was seen.
+        place: Place,
+        /// Who says so.
+        by: Mac,
+    },
     /// An address that this node owns cannot be announced now, or one cannot be asked about because there is no
     /// such link; sent when that begins.
     Failing {

@@ -25,6 +25,7 @@ fn alone(recalled: Memory) -> Mind {
         listening_since: Time::ZERO,
         up: true,
         same_segment: BTreeSet::new(),
+        lost: BTreeMap::new(),
         peers: BTreeMap::new(),
     };
     view.segments.insert(ETH0, segment);

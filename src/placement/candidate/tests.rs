@@ -45,6 +45,7 @@ impl World {
         let member = Member {
             links: vec![link("eth0", "192.168.77.0/24")],
             leaving: false,
+            impaired: false,
         };
         Self {
             nodes: names("a b c d")
@@ -381,4 +382,26 @@ fn addresses_alike_share_one_set() {
         });
     assert!(Arc::ptr_eq(&first, &second));
     assert!(outside.0.is_empty());
+}
+
+#[test]
+fn nodes_that_work_come_before_those_that_do_not_whatever_a_pool_prefers() {
+    let mut world = World::new();
+    let weights = |world: &World| -> Vec<u32> {
+        let verdict = world
+            .judge()
+            .verdict(ADDRESS.parse().unwrap(), &world.facts);
+        verdict.candidates.0.values().copied().collect()
+    };
+    assert_eq!(weights(&world), [0; 4]);
+    world.node("a").unready = true;
+    world.member("b").impaired = true;
+    let [a, b, c, d] = weights(&world)[..] else {
+        panic!("all four are candidates still");
+    };
+    assert!(a == b && c == d && a < c);
+    for node in ["c", "d"] {
+        world.node(node).unready = true;
+    }
+    assert_eq!(weights(&world), [0; 4], "better than nobody");
 }

@@ -9,6 +9,7 @@ use super::{
     damper::Damper,
     inquiry::{Finding, Inquiry, Progress},
     report::{Event, Loss, Origin, State, Wait},
+    rivalry::{Rivalry, Verdict},
 };
 use crate::placement::{
     candidate::Unfit,
@@ -31,6 +32,7 @@ pub(super) struct Post {
     /// Counts on over gains, so that the provider never takes a new gain for the old one.
     round: u32,
     damper: Damper,
+    rivalry: Rivalry,
 }
 
 #[derive(Debug)]
@@ -75,6 +77,10 @@ impl Post {
 
     pub(super) fn answered(&mut self, now: Time, question: u64, by: BTreeSet<Mac>) {
         self.inquiry.answered(now, question, by);
+    }
+
+    pub(super) fn rivalled(&mut self, now: Time, by: Mac) {
+        self.rivalry.see(now, by);
     }
 
     /// Lets go without a word; whether something was held.
@@ -128,6 +134,14 @@ impl Post {
                 to,
             });
             return None;
+        }
+        match self.rivalry.settle(cx) {
+            Verdict::Nothing => {}
+            Verdict::Stand => held.owed = true,
+            Verdict::Yield { to: mac } => {
+                self.drop(cx, Loss::PeerUnheard { mac });
+                return None;
+            }
         }
         let since = held.since;
         let unfit = cx

@@ -137,6 +137,11 @@ pub enum Loss {
     NoLink,
     /// This node may not announce it, and no other may.
     NotCandidate(Unfit),
+    /// A Herald node that this one does not hear announces it too, and has the better hash.
+    PeerUnheard {
+        /// Its hardware address.
+        mac: Mac,
+    },
     /// The process stood still for long.
     Paused,
     /// The agent ends, and nobody took it in time.

@@ -1,5 +1,6 @@
 mod gaining;
 mod keeping;
+mod rivalry;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -63,6 +64,7 @@ impl World {
         };
         let segment = SegmentView {
             up: true,
+            mac: mac("a"),
             listening_since: at(0),
             heard: BTreeSet::from(["b", "c"].map(name)),
             quiet: 0,

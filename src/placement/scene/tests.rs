@@ -94,6 +94,7 @@ impl World {
             addresses: &self.addresses,
             segments: &self.segments,
             claimed: &self.claimed,
+            impaired: false,
             herald_macs: &BTreeSet::new(),
         })
     }

@@ -23,10 +23,6 @@ use crate::{
     sys,
 };
 
-/// The longest wait, so that a pause is noticed by a turn that comes late.
-const HEARTBEAT: Duration = Duration::from_millis(250);
-/// A turn that comes so late means that the thread was paused (SIGSTOP, a frozen or starved machine).
-const PAUSE: Duration = Duration::from_millis(500);
 /// How often the kernel is asked for lost frames.
 const STATISTICS: Duration = Duration::from_secs(5);
 
@@ -40,6 +36,11 @@ pub(super) struct EventLoop<S> {
     first_links: Option<Links>,
     counters: Arc<Counters>,
     statistics_at: Time,
+    /// The longest wait, so that a pause is noticed by a turn that comes late.
+    longest_wait: Duration,
+    /// A turn that comes so late means that the thread was paused (SIGSTOP, a frozen or starved machine). With the
+    /// longest wait before it that is the time after which what was owned may be lost.
+    pause: Duration,
     sink: S,
     outputs: Vec<Output>,
 }
@@ -80,6 +81,8 @@ impl<S: FnMut(Report)> EventLoop<S> {
             first_links: Some(first_links),
             counters,
             statistics_at: Time::ZERO,
+            longest_wait: options.lost_after * 3 / 10,
+            pause: options.lost_after * 7 / 10,
             sink,
             outputs: Vec::new(),
         })
@@ -96,7 +99,7 @@ impl<S: FnMut(Report)> EventLoop<S> {
             // Hard work is no pause.
             let worked = sys::thread_time().saturating_sub(busy);
             let late = woken.since(planned.max(last)).saturating_sub(worked);
-            if late > PAUSE {
+            if late > self.pause {
                 self.woke(woken, late);
             }
             match event {
@@ -118,7 +121,7 @@ impl<S: FnMut(Report)> EventLoop<S> {
     /// When the next turn is due at the latest.
     fn deadline(&self, last: Time) -> Time {
         let planned = [self.machine.next_deadline(), self.sockets.next_deadline()];
-        let heartbeat = last + HEARTBEAT;
+        let heartbeat = last + self.longest_wait;
         planned.into_iter().flatten().fold(heartbeat, Time::min)
     }
 

@@ -104,8 +104,27 @@ impl Port {
             return;
         }
         self.answered(address, by, context);
-        if !context.is_herald(by) {
+        if context.is_herald(by) {
+            self.rivalled(address, by, context);
+        } else {
             self.conflicting(address, by, context);
+        }
+    }
+
+    /// A Herald node claims the address. If it is owned here too the agent decides which of the two lets go; neither
+    /// is defended against the other.
+    fn rivalled(&mut self, address: IpAddr, by: Mac, context: &mut Context<'_>) {
+        let Some(Stage::Own(owning)) = self.held.get_mut(&address).map(|held| &mut held.stage)
+        else {
+            return;
+        };
+        let conflict: &mut Conflict = owning.conflict.get_or_insert_default();
+        if conflict.sight(context.now, by) && context.reports.take(context.now, 1) {
+            let place = Place {
+                address,
+                interface: self.index,
+            };
+            context.report(Report::Rivalled { place, by });
         }
     }
 

@@ -84,17 +84,32 @@ fn every_kind_of_claim_is_reported_and_answered_back() {
 #[test]
 fn herald_nodes_are_never_foreign() {
     for bytes in [
-        arp::announcement_request(PEER, v4(VIP)),
-        arp::announcement_reply(PEER, v4(VIP)),
         arp::announcement_request(OURS_TOO, v4(VIP)),
         arp::announcement_request(OURS, v4(VIP)),
-        ndp::unsolicited(PEER, v6(VIP6)),
         ndp::unsolicited(OURS, v6(VIP6)),
     ] {
         let mut bench = owner();
         bench.hear(bytes);
         assert_eq!(bench.outputs, []);
         assert_eq!(bench.machine.tally().conflicts, 0);
+    }
+    // Another node's claim is for the agent to judge: told once a second, and never defended against.
+    for (vip, bytes) in [
+        (VIP, arp::announcement_request(PEER, v4(VIP))),
+        (VIP, arp::announcement_reply(PEER, v4(VIP))),
+        (VIP6, ndp::unsolicited(PEER, v6(VIP6))),
+    ] {
+        let mut bench = owner();
+        for _ in 0..20 {
+            bench.hear(bytes.clone());
+            bench.pass_ms(100);
+        }
+        let place = place(vip, ETH0);
+        let rivalled = Report::Rivalled { place, by: PEER };
+        let told = [(5000, rivalled.clone()), (6000, rivalled)];
+        assert_eq!(bench.reports(), told);
+        let tally = bench.machine.tally();
+        assert_eq!((tally.conflicts, tally.defences), (0, 0));
     }
     // A link's MAC is ours even if the agent has not told everybody yet.
     let mut bench = owner();
