@@ -7,8 +7,8 @@ use tokio::time::sleep;
 
 use crate::segment::Segment;
 
-/// How long a fault lasts.
-const OUTAGE: Duration = Duration::from_millis(2_500);
+/// How long a fault lasts: longer than keepalived takes at its default.
+const OUTAGE: Duration = Duration::from_millis(4_500);
 
 /// One kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
