@@ -149,9 +149,13 @@ impl Announced {
 
 /// What the nodes make of an address.
 fn announced(said: &[(&str, &AnnouncedAddress)]) -> Announced {
-    let trouble = said
-        .iter()
-        .find(|(_, a)| a.state != AnnouncementState::Announcing);
+    // A node that may not announce it says nothing of those that do, perhaps on another segment.
+    let is_announced = owners(said).next().is_some();
+    let trouble = said.iter().find(|(_, a)| match a.state {
+        AnnouncementState::Announcing => false,
+        AnnouncementState::NotCandidate => !is_announced,
+        _ => true,
+    });
     if let Some((node, address)) = trouble {
         let message = match &address.message {
             Some(message) => format!("{node}: {message}"),
