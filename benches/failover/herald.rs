@@ -17,7 +17,6 @@ use crate::{
     case::{Case, Guard},
     process::Process,
     segment::{Segment, VIPS},
-    station::Station,
 };
 
 /// The nodes that are preferred, the first most: so both addresses are always on one node.
@@ -26,6 +25,7 @@ const RANKED: usize = 5;
 const LISTENING: Duration = Duration::from_millis(1_500);
 const PATIENCE: Duration = Duration::from_secs(30);
 const HEARTBEATS: u16 = 9471;
+const KUBECONFIG: &str = "kubeconfig";
 
 /// A running Herald; dropping it ends it.
 pub struct Herald {
@@ -53,29 +53,25 @@ impl Herald {
             .build()
             .map_err(|status| anyhow!("{status}"))?;
         let mut serving = JoinSet::new();
-        let near = TcpListener::bind("127.0.0.1:0")?;
-        let far = segment
+        let listener = segment
             .control
             .run(|| TcpListener::bind("10.99.0.254:6443"))?;
-        for (listener, name) in [(near, "near"), (far, "far")] {
-            let url = format!("http://{}", listener.local_addr()?);
-            std::fs::write(dir.path().join(name), kubeconfig(&url))?;
-            listener.set_nonblocking(true)?;
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            let api = api.clone();
-            serving.spawn(async move { drop(api.serve(listener).await) });
-        }
+        let url = format!("http://{}", listener.local_addr()?);
+        std::fs::write(dir.path().join(KUBECONFIG), kubeconfig(&url))?;
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let served = api.clone();
+        serving.spawn(async move { drop(served.serve(listener).await) });
         std::fs::write(
             dir.path().join("peer.key"),
             "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n",
         )?;
         install(&api, segment.nodes.len())?;
-        let mut command = herald(&dir.path().join("near"));
+        let mut command = herald(&dir.path().join(KUBECONFIG));
         command.args(["controller", "--http", "127.0.0.1:0"]);
         let log = |name: &str| logs.map(|dir| dir.join(format!("{name}.log")));
-        // The controller needs the API server alone, and no namespace of its own.
-        let here = Station::new_here();
-        let controller = Process::start(&here, command, log("controller").as_deref())?;
+        // Beside the API server, which it keeps when that is away for the agents.
+        let controller = Process::start(&segment.control, command, log("controller").as_deref())?;
         let mut started = Self {
             api,
             agents: segment.nodes.iter().map(|_| None).collect(),
@@ -124,7 +120,7 @@ impl Guard for Herald {
     }
 
     async fn start(&mut self, segment: &Segment, node: usize) -> anyhow::Result<()> {
-        let mut command = herald(&self.dir.path().join("far"));
+        let mut command = herald(&self.dir.path().join(KUBECONFIG));
         command.args([
             "agent",
             "--http",

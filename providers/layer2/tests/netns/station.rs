@@ -38,22 +38,6 @@ impl Station {
         station
     }
 
-    /// A thread in the namespace that this process is in.
-    pub fn new_here() -> Self {
-        let (jobs, queue) = mpsc::channel::<Job>();
-        let (ready, thread) = mpsc::channel();
-        thread::spawn(move || {
-            ready.send(gettid().as_raw()).unwrap();
-            while let Ok(job) = queue.recv() {
-                job();
-            }
-        });
-        Self {
-            jobs,
-            thread: thread.recv().expect("the thread runs"),
-        }
-    }
-
     /// The namespace's name.
     pub fn namespace(&self) -> PathBuf {
         fs::read_link(format!("/proc/self/task/{}/ns/net", self.thread)).unwrap()
