@@ -52,7 +52,7 @@ pub struct Options {
     pub peer_key_file: Option<PathBuf>,
     /// The UDP port of the heartbeats.
     pub peer_port: u16,
-    /// Where to remember what is known; see [`memory`]. Left out: a file in `/run/herald`.
+    /// Where to remember what is known. Left out: a file in `/run/herald`.
     pub state_file: Option<PathBuf>,
     /// How often the heartbeats come, and how long a silence means death.
     pub times: membership::Config,
