@@ -4,7 +4,12 @@ use std::process::ExitStatus;
 
 use serde_json::{Value, json};
 
-use super::{herald, lists::announce, output, support::Cluster};
+use super::{
+    herald,
+    lists::announce,
+    output,
+    support::{Cluster, quiet},
+};
 
 struct Asked {
     status: ExitStatus,
@@ -60,6 +65,8 @@ async fn an_announced_address_is_explained_and_all_is_well() {
     );
     cluster.service("web", json!({}), json!({}));
     cluster.expect("web", &["10.1.0.1"], "Allocated").await;
+    // The Event comes after the status.
+    quiet(&cluster.api).await;
     controller.stop().await;
     let unannounced = ask(&cluster, &["default/web"]).await;
     unannounced.exits(1);
