@@ -93,9 +93,13 @@ fn is_used(service: &Service, lock: LockKey) -> bool {
     match lock {
         LockKey::Address(address) => {
             let mut shown = service.record.status_addresses();
-            // Another may have written the very words that Herald would write: then they stay, and the lock with them.
-            let allocated = service.record.allocated.as_ref();
-            let is_heralds = service.by_herald || allocated.is_some_and(|c| c.holds);
+            // Another may have written again the very address that Herald's word names: then both stay, and the lock.
+            let named = |word: &ConditionRecord| {
+                let mut words = word.message.split([' ', ',', ';']);
+                word.holds && words.any(|word| word == address.to_string())
+            };
+            let is_heralds =
+                service.by_herald || service.record.allocated.as_ref().is_some_and(named);
             service.balancer && is_heralds && shown.any(|shown| shown == address)
         }
         // A port stays locked while no node can serve it, as an address would.

@@ -48,26 +48,28 @@ impl Steward {
 
     /// For a Service that is another's, or has become so: all that Herald holds for it is given back.
     pub(super) fn plan_release(&mut self, service: &ServiceRecord) -> Plan {
-        let mut plan = self.plan_hands_off(service);
-        plan.unlocks = self.all_unlocks(&service.key);
-        for unlock in &mut plan.unlocks {
-            unlock.at_once();
-        }
-        plan.ask_first = !plan.unlocks.is_empty();
-        plan
+        let mut unlocks = self.all_unlocks(&service.key);
+        unlocks.iter_mut().for_each(Unlock::at_once);
+        self.plan_giving_back(service, unlocks)
     }
 
     /// For a Service that is another's: only what an earlier one of its name holds is given back.
     pub(super) fn plan_hands_off(&mut self, service: &ServiceRecord) -> Plan {
+        let mut unlocks = self.all_unlocks(&service.key);
+        unlocks.retain(|unlock| {
+            unlock.holder != service.uid || matches!(unlock.letting, Letting::Forget)
+        });
+        self.plan_giving_back(service, unlocks)
+    }
+
+    /// For a Service that waits for nothing and gets nothing.
+    fn plan_giving_back(&mut self, service: &ServiceRecord, unlocks: Vec<Unlock>) -> Plan {
         self.waiting.clear(&service.key);
         self.unannounced.remove(&service.key);
         self.leave_nodes(&service.key);
         let mut plan = Plan::new(service.key.clone(), Some(Version::of(service)));
-        plan.unlocks = self.all_unlocks(&service.key);
-        plan.unlocks.retain(|unlock| {
-            unlock.holder != service.uid || matches!(unlock.letting, Letting::Forget)
-        });
-        plan.ask_first = !plan.unlocks.is_empty();
+        plan.ask_first = !unlocks.is_empty();
+        plan.unlocks = unlocks;
         plan
     }
 

@@ -1,7 +1,5 @@
 //! Whether another controller looks after a Service.
 
-use std::net::IpAddr;
-
 use super::Steward;
 use crate::{
     api::{self, Reason},
@@ -12,13 +10,11 @@ use crate::{
 impl Steward {
     /// Why the Service is another controller's, if it is.
     pub(super) fn foreign_evidence(&self, service: &ServiceRecord) -> Option<String> {
-        let has_word = |c: &ConditionRecord| {
-            // A refusal proves nothing: others may have served the Service since.
-            c.holds && c.reason != Reason::FOREIGN_CONTROLLER.as_str()
-        };
-        let ours = service.allocated.as_ref().is_some_and(has_word)
+        let is_locked = |a| self.has_locked(LockKey::Address(a), &service.uid);
+        // A refusal proves nothing: others may have served the Service since.
+        let ours = heralds_word(service).is_some_and(|word| word.holds)
             // A lock alone proves nothing either: another may have come while its address was not yet published.
-            || service.status_addresses().any(|a| self.is_locked_for(service, a))
+            || service.status_addresses().any(is_locked)
             || self.shows_nodes(service);
         if ours || may_adopt(service).unwrap_or(false) {
             return None;
@@ -42,8 +38,7 @@ impl Steward {
             ));
         }
         // Together they tell of addresses: Herald names no hosts.
-        let word = service.allocated.as_ref().map(|c| c.reason.as_str());
-        let from_pool = word.is_some_and(|word| word != Reason::FOREIGN_CONTROLLER.as_str())
+        let from_pool = heralds_word(service).is_some()
             && service
                 .annotations
                 .contains_key(api::ANNOTATION_ALLOCATED_FROM);
@@ -55,8 +50,10 @@ impl Steward {
             "its status names {outside}, which lies in no pool and which Herald did not write; {advice}"
         ))
     }
-    fn is_locked_for(&self, service: &ServiceRecord, address: IpAddr) -> bool {
-        let lock = self.allocations.get(&LockKey::Address(address));
-        lock.is_some_and(|lock| lock.is_held_by(&service.uid))
-    }
+}
+
+/// What Herald says of a Service that it looks after.
+pub(super) fn heralds_word(service: &ServiceRecord) -> Option<&ConditionRecord> {
+    let word = service.allocated.as_ref();
+    word.filter(|word| word.reason != Reason::FOREIGN_CONTROLLER.as_str())
 }

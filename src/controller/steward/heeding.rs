@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use herald_spi::{PoolName, ServiceKey};
 
-use super::{Steward, holder};
+use super::{Steward, foreign::heralds_word, holder};
 use crate::{
-    api::{self, Reason},
+    api,
     controller::request,
     ipam::{Family, Holder, Reservation},
     world::{AllocationRecord, LockKey, ServiceRecord},
@@ -31,10 +31,7 @@ impl Steward {
     /// a pool, or the user wants it taken over. Any other is a node's that is gone, or was never Herald's.
     fn is_own(&self, service: &ServiceRecord, address: IpAddr) -> bool {
         // What stands beside a word of Herald's, and was from no pool, was a node's.
-        let by_another = service
-            .allocated
-            .as_ref()
-            .is_none_or(|c| c.reason == Reason::FOREIGN_CONTROLLER.as_str());
+        let by_another = heralds_word(service).is_none();
         let is_known = || {
             self.ipam.pool_of(address).is_some()
                 || self.allocations.get(&LockKey::Address(address)).is_some()
@@ -173,7 +170,7 @@ impl Steward {
                 .collect()
         };
         let before = homes(self);
-        let faults_before = self.faults.clone();
+        let faults_before = std::mem::take(&mut self.faults);
         self.configure_pools();
         let after = homes(self);
         // An edit of one pool may make another unfit, or fit again.

@@ -78,6 +78,12 @@ impl Steward {
         holders
     }
 
+    /// Whether the lock is known to be held by the Service with this uid.
+    pub(super) fn has_locked(&self, key: LockKey, uid: &str) -> bool {
+        let lock = self.allocations.get(&key);
+        lock.is_some_and(|lock| lock.is_held_by(uid))
+    }
+
     /// The locks to give back of all that any Service of this name holds.
     pub(super) fn unlocks(&self, key: &ServiceKey, gone: impl Fn(IpAddr) -> bool) -> Vec<Unlock> {
         let held = self

@@ -15,7 +15,9 @@ use herald_node::{
 use herald_spi::{NodeName, Port, ServiceKey};
 
 use super::{
-    Steward, holder,
+    Steward,
+    foreign::heralds_word,
+    holder,
     locks::{publications, version},
     serve::Given,
 };
@@ -271,17 +273,16 @@ impl Steward {
     fn locks_a_port(&self, service: &ServiceRecord) -> bool {
         // What memory holds without a lock was perhaps deleted by somebody who now serves the Service.
         let is_locked = |(port, holder): (&Port, &Holder)| {
-            let lock = self.allocations.get(&LockKey::NodePort(*port));
-            holder.uid == service.uid && lock.is_some_and(|lock| lock.is_held_by(&service.uid))
+            let key = LockKey::NodePort(*port);
+            holder.uid == service.uid && self.has_locked(key, &service.uid)
         };
         self.on_nodes.ports.iter().any(is_locked)
     }
 
     fn says_nodes(&self, service: &ServiceRecord) -> bool {
         let mut shown = service.status_addresses().peekable();
-        let word = service.allocated.as_ref().map(|c| c.reason.as_str());
         shown.peek().is_some()
-            && word.is_some_and(|word| word != Reason::FOREIGN_CONTROLLER.as_str())
+            && heralds_word(service).is_some()
             && shown.all(|address| self.is_of_nodes(service, address))
     }
 
@@ -398,10 +399,9 @@ impl Steward {
             // As with addresses: what is locked stays, even while nodes cannot serve it. A controller that was paused
             // may still publish it.
             let stays = || {
-                let lock = self.allocations.get(&LockKey::NodePort(**port));
                 given.kept.is_empty()
                     && self.on_nodes.services.contains(&service.key)
-                    && lock.is_some_and(|lock| lock.is_held_by(&service.uid))
+                    && self.has_locked(LockKey::NodePort(**port), &service.uid)
             };
             let is_own = holder.service == service.key && holder.uid == service.uid;
             holder.service == service.key

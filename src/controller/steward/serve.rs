@@ -122,9 +122,11 @@ impl Steward {
         if plan.status.is_some() {
             plan.verify = self.unheld(service, &given.kept);
         }
+        // Of a lock that the Service has already, nothing else says that its spec is not old.
+        let is_held = |lock: &Lock| self.has_locked(lock.key, &service.uid);
         plan.ask_first |= plan.status.is_none()
             && (plan.unlocks.iter().any(|unlock| !unlock.holder.is_empty())
-                || plan.locks.iter().any(|lock| self.is_held(lock, service)));
+                || plan.locks.iter().any(is_held));
         match (&plan.status, node_ports.patch) {
             (Some(_), Some(_)) => plan.again = true,
             (None, patch) => plan.node_ports = patch,
@@ -143,12 +145,6 @@ impl Steward {
             .filter(|address| !kept.iter().any(|granted| granted.address == *address))
             .map(LockKey::Address)
             .collect()
-    }
-
-    /// Whether a lock to write is one that the Service has already: then nothing else says that its spec is not old.
-    fn is_held(&self, lock: &Lock, service: &ServiceRecord) -> bool {
-        let existing = self.allocations.get(&lock.key);
-        existing.is_some_and(|existing| existing.is_held_by(&service.uid))
     }
 
     /// Decides, and once more if a lock turns out to be held by somebody whom memory does not know.

@@ -110,7 +110,7 @@ impl Steward {
                 let key = existing.key;
                 self.hear_of_lock(plan, existing);
                 let mut look = self.heed_key(key);
-                look.append(&mut own());
+                look.insert(plan.service.clone());
                 look
             }
             Outcome::LockGone { key, version } => {
