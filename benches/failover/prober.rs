@@ -23,7 +23,7 @@ const PACE: Duration = Duration::from_millis(1);
 /// An answer that takes longer is lost.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// How often the neighbour entries are dropped.
-const FORGET: Duration = Duration::from_millis(50);
+pub const FORGET: Duration = Duration::from_millis(50);
 
 /// ENOENT, as netlink says it.
 const NO_ENTRY: i32 = -2;
@@ -69,9 +69,7 @@ impl Client {
         }
         let (sending, ended) = (probes.clone(), Arc::clone(&stop));
         thread::spawn(move || send(&sockets, &sending, &ended));
-        // sysfs shows the namespace in which it was mounted.
-        let shown = segment.client.sh("ip -o link show eth0");
-        let link = shown.split(':').next().unwrap_or_default().parse()?;
+        let link = segment.client_link()?;
         let runtime = tokio::runtime::Handle::current();
         let (connection, handle, _) = segment.client.run(move || {
             let _within = runtime.enter();
