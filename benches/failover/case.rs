@@ -10,6 +10,8 @@ use crate::{Options, segment::Segment};
 /// One kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Case {
+    /// Nothing: what is lost then is the machine's fault.
+    Nothing,
     /// The owner's agent is killed (SIGKILL).
     Killed,
     /// The owner's port is taken out of the bridge; its carrier stays.
@@ -67,6 +69,7 @@ impl Case {
     ) -> anyhow::Result<()> {
         let outage = guard.outage();
         match self {
+            Self::Nothing => sleep(outage).await,
             Self::Killed => {
                 guard.kill(owner).await?;
                 sleep(outage).await;
@@ -130,6 +133,7 @@ impl Case {
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Nothing => "nothing happens",
             Self::Killed => "agent killed",
             Self::CutOff => "node cut off",
             Self::CarrierLost => "carrier lost",

@@ -57,7 +57,7 @@ pub fn find() -> Option<PathBuf> {
 pub fn plays(case: Case) -> bool {
     matches!(
         case,
-        Case::CutOff | Case::CarrierLost | Case::NicDown | Case::GracefulStop
+        Case::Nothing | Case::CutOff | Case::CarrierLost | Case::NicDown | Case::GracefulStop
     )
 }
 

@@ -319,6 +319,7 @@ impl Post {
         contested: Option<Mac>,
     ) -> State {
         self.rest();
+        self.rivalry.start_over();
         self.last_owner = None;
         self.seen = self.seen.max(Some(epoch));
         self.round = self.round.wrapping_add(1);
