@@ -22,6 +22,7 @@ mod memory;
 mod metrics;
 mod mind;
 mod moves;
+mod prompt;
 mod report;
 mod run;
 mod soundness;

@@ -15,7 +15,7 @@ use k8s_openapi::{
 use kube::{Api, Client, runtime::watcher};
 use prometheus_client::registry::Registry;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
     time::{self, Instant},
 };
@@ -31,6 +31,7 @@ use super::{
     metrics::Metrics,
     mind::{Mind, Watch},
     moves::{Allowance, Move},
+    prompt,
     report::{self, Account},
     soundness,
 };
@@ -123,7 +124,8 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         origin,
     };
     let silence = CancellationToken::new();
-    let (peers, mut hearing) = Peers::start(setup, silence.clone())?;
+    prompt::tell();
+    let (peers, mut hearing) = start_peers(setup, silence.clone()).await?;
     let _first_time = metrics.parts.peers.set(peers.counters());
     let rekeyed = peers.clone();
     tasks.spawn(source.follow(read.text, move |keys| rekeyed.set_keys(keys)));
@@ -179,14 +181,36 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         dirty: true,
         settled: false,
     };
+    let ending = stop.child_token();
+    let _with_this_function = ending.clone().drop_guard();
+    let mut deciding = prompt::run("decisions", move || turning.turn(ending))?;
     let result = tokio::select! {
-        result = turning.turn(stop) => result,
+        result = &mut deciding => result.context("the decisions ended")?,
         Some(_) = tasks.join_next() => Err(anyhow::anyhow!("a task that must not end has ended")),
         _ = &mut hearing => Err(anyhow::anyhow!("the heartbeats ended")),
     };
     silence.cancel();
     let _said_goodbye = time::timeout(Duration::from_millis(200), hearing).await;
     result
+}
+
+/// Starts the heartbeats. The receiver is told when they end.
+async fn start_peers(
+    setup: Setup,
+    silence: CancellationToken,
+) -> anyhow::Result<(Peers, oneshot::Receiver<()>)> {
+    let (start, started) = oneshot::channel();
+    let speaking = async move || match Peers::start(setup, silence) {
+        Ok((peers, speaking)) => {
+            let _given_up = start.send(Ok(peers));
+            let _said_goodbye = speaking.await;
+        }
+        Err(error) => {
+            let _given_up = start.send(Err(error));
+        }
+    };
+    let ended = prompt::run("heartbeats", speaking)?;
+    Ok((started.await.context("the heartbeats ended")??, ended))
 }
 
 fn start_layer2(
