@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use herald_layer2::prompt;
 use rtnetlink::Handle;
 use tokio::task::JoinHandle;
 
@@ -64,11 +65,11 @@ impl Client {
             socket.set_read_timeout(Some(Duration::from_millis(100)))?;
             let (receiver, probes, stop) =
                 (Arc::clone(&socket), Arc::clone(probes), Arc::clone(&stop));
-            thread::spawn(move || receive(&receiver, &probes, &stop));
+            prompt::spawn("receiving", move || receive(&receiver, &probes, &stop))?;
             sockets.push((socket, to));
         }
         let (sending, ended) = (probes.clone(), Arc::clone(&stop));
-        thread::spawn(move || send(&sockets, &sending, &ended));
+        prompt::spawn("sending", move || send(&sockets, &sending, &ended))?;
         let link = segment.client_link()?;
         let runtime = tokio::runtime::Handle::current();
         let (connection, handle, _) = segment.client.run(move || {
