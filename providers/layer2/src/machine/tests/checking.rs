@@ -61,7 +61,10 @@ fn it_asks_twice_100_ms_apart_without_a_trace_and_is_over_after_300() {
         question,
         by: [].into(),
     };
-    assert_eq!(bench.reports(), [(300, nobody(VIP, 5)), (300, nobody(VIP6, 6))]);
+    assert_eq!(
+        bench.reports(),
+        [(300, nobody(VIP, 5)), (300, nobody(VIP6, 6))]
+    );
 }
 
 #[test]
