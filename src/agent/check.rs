@@ -28,10 +28,12 @@ pub(super) use self::{
 };
 use crate::placement::rendezvous;
 
-/// Questions are put, and their duties taken back, at most so often.
-const TICK: Duration = Duration::from_millis(250);
-/// So many at once: 20 a second.
-const BATCH: usize = 5;
+/// Questions are put, and their duties taken back, at most so often: each time the filters of the sockets change.
+const TICK: Duration = Duration::from_secs(1);
+/// So many at once.
+const BATCH: usize = 20;
+/// How long after peers or claims changed the targets are chosen anew: a failover is over by then.
+const REVIEW: Duration = Duration::from_millis(250);
 /// The first check of an address after its owner was heard to claim it, and up to a second later.
 const FIRST: Duration = Duration::from_millis(4_500);
 const FIRST_SPREAD: Duration = Duration::from_secs(1);
@@ -102,7 +104,7 @@ impl Checks {
 
     /// Peers or claims may have changed: the targets are to be chosen anew, though not in this moment.
     pub(super) fn plan_review(&mut self, now: Time) {
-        self.review_at.get_or_insert(now + TICK);
+        self.review_at.get_or_insert(now + REVIEW);
     }
 
     /// Whether [`Self::review`] is due.

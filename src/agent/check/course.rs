@@ -6,8 +6,9 @@ use herald_spi::Mac;
 
 /// So often an outcome must come in a row before it replaces another: one lost frame is no finding.
 const IN_A_ROW: u8 = 3;
-/// The pause between two of them.
-const RETRY: Duration = Duration::from_secs(1);
+/// The pause between two of them: with the time that an answer takes it is over at the next turn, a second after the
+/// last question.
+const RETRY: Duration = Duration::from_millis(500);
 /// And between two checks of an address that fails.
 const FAILING: Duration = Duration::from_secs(5);
 

@@ -108,10 +108,10 @@ fn a_new_address_is_checked_after_5_s_and_then_every_30() {
     let mut bench = Bench::new(1);
     bench.pass(3_000);
     let times = bench.times();
-    assert!((4.5..5.8).contains(&times[0]), "{times:?}");
+    assert!((4.5..6.6).contains(&times[0]), "{times:?}");
     let pauses: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(
-        pauses.iter().all(|pause| (25.0..35.3).contains(pause)),
+        pauses.iter().all(|pause| (25.0..36.1).contains(pause)),
         "{pauses:?}"
     );
     assert_eq!((bench.told.len(), bench.confirmed), (0, times.len()));
@@ -122,9 +122,8 @@ fn no_second_sees_more_than_20_questions_and_all_get_their_turn() {
     for (addresses, seconds) in [(300, 36), (2_000, 110)] {
         let mut bench = Bench::new(addresses);
         bench.pass(seconds);
-        let times = bench.times();
-        for window in times.windows(21) {
-            assert!(window[20] - window[0] >= 1.0, "{window:?}");
+        for window in bench.asked.windows(21) {
+            assert!(window[20].0 - window[0].0 >= Duration::from_secs(1));
         }
         let places: BTreeSet<_> = bench.asked.iter().map(|(_, place)| *place).collect();
         assert_eq!(places.len(), usize::from(addresses));
@@ -179,7 +178,7 @@ fn an_address_that_changes_hands_starts_over() {
     bench.asked.clear();
     bench.pass(30);
     let first = bench.times()[0] - from;
-    assert!((4.5..5.8).contains(&first), "{first}");
+    assert!((4.5..6.6).contains(&first), "{first}");
     bench.review("b", 0);
     bench.asked.clear();
     bench.pass(100);
