@@ -173,12 +173,16 @@ fn output(command: &mut Command) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// Runs the test once more in a network namespace of its own; true when that is done, or cannot be done.
-pub fn outside(test: &str) -> bool {
+/// What `outside` needs for a wire.
+pub const VETH: &str = "ip link add v0 type veth";
+
+/// Runs the test once more in a network namespace of its own, if these commands work in such a one; true when that is
+/// done, or cannot be done.
+pub fn outside(test: &str, needs: &[&str]) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         return false;
     }
-    let unshare = |program: &Path| {
+    let unshare = |program: &str| {
         let mut command = Command::new("unshare");
         if !nix::unistd::geteuid().is_root() {
             command.args(["--user", "--map-root-user"]);
@@ -186,19 +190,23 @@ pub fn outside(test: &str) -> bool {
         command.arg("--net").arg(program);
         command
     };
-    let able = unshare("ip".as_ref())
-        .args(["link", "add", "v0", "type", "veth"])
-        .output();
-    if !able.is_ok_and(|done| done.status.success()) {
+    let able = |line: &&str| {
+        let mut words = line.split(' ');
+        let mut command = unshare(words.next().unwrap_or_default());
+        let done = command.args(words).output();
+        done.is_ok_and(|done| done.status.success())
+    };
+    if let Some(line) = needs.iter().find(|line| !able(line)) {
+        let why = format!("needs root or user namespaces, and `{line}`");
         assert!(
             std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-            "needs root or user namespaces, and ip"
+            "{why}"
         );
-        println!("skipped: needs root or user namespaces, and ip");
+        println!("skipped: {why}");
         return true;
     }
     let this = std::env::current_exe().unwrap();
-    let done = unshare(&this)
+    let done = unshare(this.to_str().unwrap())
         .args([test, "--exact", "--nocapture"])
         .env(INSIDE, "1")
         .status()
