@@ -22,8 +22,8 @@ pub use allocation::{
     object_name_of_node_port,
 };
 pub use announcements::{
-    AnnouncedAddress, AnnouncementState, HostFacts, NodeAnnouncements, NodeAnnouncementsSpec,
-    NodeAnnouncementsStatus,
+    AddressChecks, AnnouncedAddress, AnnouncementState, CheckOutcome, FailedCheck, HostFacts,
+    NodeAnnouncements, NodeAnnouncementsSpec, NodeAnnouncementsStatus,
 };
 pub use conditions::{Verdict, condition, merge_condition};
 pub use crds::{crds, crds_yaml};

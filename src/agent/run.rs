@@ -24,6 +24,7 @@ use tracing::{error, info};
 
 use super::{
     account::{Since, account},
+    check::Checks,
     events, host,
     keys::Source,
     kube_proxy,
@@ -299,6 +300,10 @@ impl Turning {
         let mut leaving_until: Option<Instant> = None;
         let mut next_question = Instant::now();
         loop {
+            let next_check = self
+                .mind
+                .next_check()
+                .map(|at| self.origin + at.since_start());
             self.health.beat();
             if self.dirty {
                 self.gather().await;
@@ -333,6 +338,7 @@ impl Turning {
                     self.dirty |= self.mind.kube_proxy(now, metrics.as_deref());
                     next_question = Instant::now() + ASK_KUBE_PROXY;
                 }
+                () = time::sleep_until(next_check.unwrap_or_else(Instant::now)), if next_check.is_some() => self.check(),
                 () = stop.cancelled(), if leaving_until.is_none() => {
                     let now = self.now();
                     self.mind.leave(now);
@@ -381,9 +387,25 @@ impl Turning {
         self.dirty = true;
     }
 
+    /// Checks change nothing that placement decides by.
+    fn check(&mut self) {
+        let now = self.now();
+        if let Some(desired) = self.mind.check(now) {
+            self.layer2.set_desired(Arc::new(desired));
+        }
+        self.dirty |= self.mind.checks.take_changed();
+    }
+
     fn report(&mut self, report: Report) {
         let links = matches!(report, Report::Links(_));
         let now = self.now();
+        if matches!(&report, Report::Answered { question, .. } if Checks::asked(*question)) {
+            if let Some(finding) = self.mind.checked(now, &report) {
+                self.metrics.checked(finding.outcome);
+            }
+            self.dirty |= self.mind.checks.take_changed();
+            return;
+        }
         self.mind.report(now, report);
         if links {
             self.peers.set_links(self.mind.links.clone());
