@@ -264,16 +264,14 @@ fn free(counts: Option<&Counts>) -> String {
     match counts {
         None => String::new(),
         Some(counts) => {
-            let mut text = format!("{} of {}", counts.free, counts.capacity);
-            for (number, what) in [
+            let others = [
                 (&counts.reserved, "kept back"),
                 (&counts.quarantined, "in quarantine"),
-            ] {
-                if number != "0" {
-                    text.push_str(&format!(", {number} {what}"));
-                }
-            }
-            text
+            ];
+            let others = others.into_iter().filter(|(number, _)| *number != "0");
+            let mut words = vec![format!("{} of {}", counts.free, counts.capacity)];
+            words.extend(others.map(|(number, what)| format!("{number} {what}")));
+            words.join(", ")
         }
     }
 }

@@ -252,8 +252,10 @@ impl Steward {
         let all = self.on_nodes.announcements();
         let mut said = all.flat_map(|(_, all)| all.said.get(&address).into_iter().flatten());
         said.any(|said| {
-            use AnnouncementState::{InUse, NotCandidate};
-            !matches!(said.state, InUse | NotCandidate)
+            !matches!(
+                said.state,
+                AnnouncementState::InUse | AnnouncementState::NotCandidate
+            )
         }) || condition.is_some_and(|c| c.holds && tells_of(&c.message, address))
     }
 

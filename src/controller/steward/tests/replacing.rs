@@ -26,7 +26,7 @@ fn says(address: &'static str, state: AnnouncementState, cluster: &Cluster) -> S
     }
 }
 
-fn hosts(all: &[Said]) -> Vec<HostRecord> {
+fn hosts(all: &[Said], cut: bool) -> Vec<HostRecord> {
     let of_node = |node: &&str| {
         let mut said: BTreeMap<IpAddr, Vec<Announcement>> = BTreeMap::new();
         for word in all.iter().filter(|word| word.node == *node) {
@@ -42,7 +42,7 @@ fn hosts(all: &[Said]) -> Vec<HostRecord> {
         }
         HostRecord {
             name: (*node).into(),
-            announcements: Some(Announcements { said, cut: false }),
+            announcements: Some(Announcements { said, cut }),
             facts: None,
         }
     };
@@ -52,7 +52,7 @@ fn hosts(all: &[Said]) -> Vec<HostRecord> {
 fn tell(cluster: &mut Cluster, all: &[Said]) {
     let look = cluster
         .steward
-        .take(Input::Hosts(Change::Reset(hosts(all))));
+        .take(Input::Hosts(Change::Reset(hosts(all, false))));
     cluster.settle(look);
 }
 
@@ -287,6 +287,18 @@ fn an_old_report_and_that_of_a_node_that_is_gone_move_nothing() {
         let address = if moves { "10.0.0.2" } else { "10.0.0.1" };
         cluster.expect("web", &[address], "Allocated");
     }
+}
+
+#[test]
+fn while_a_list_is_cut_nothing_is_replaced() {
+    let mut cluster = cluster();
+    let word = says("10.0.0.1", AnnouncementState::InUse, &cluster);
+    let hosts = hosts(&[word], true);
+    let look = cluster.steward.take(Input::Hosts(Change::Reset(hosts)));
+    cluster.settle(look);
+    cluster.pass(60);
+    cluster.expect("web", &["10.0.0.1"], "Allocated");
+    assert!(!announced(&cluster).0);
 }
 
 #[test]
