@@ -17,7 +17,7 @@ mod provider;
 mod reason;
 
 pub use allocation::{
-    AddressAllocation, AddressAllocationSpec, Awaited, Holder, InvalidObjectName,
+    AddressAllocation, AddressAllocationSpec, Awaited, ForeignUse, Holder, InvalidObjectName,
     address_of_object_name, moment, node_port_of_object_name, object_name,
     object_name_of_node_port,
 };

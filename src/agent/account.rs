@@ -144,12 +144,17 @@ fn say(mind: &Mind, now: Time, place: Place, state: &State) -> Option<AnnouncedA
             (None, Some(why)) => (AnnouncementState::NoLink, None, Some(why.clone())),
             (None, None) => (AnnouncementState::Announcing, None, None),
         },
-        State::Conflict { mac } => (
-            AnnouncementState::Conflict,
+        State::InUse { mac } => (
+            AnnouncementState::InUse,
             Some(*mac),
             Some("another host had this address before it was announced; remove it from that host, or exclude the \
                   address from its pool"
                 .to_owned()),
+        ),
+        State::Conflict { mac } => (
+            AnnouncementState::Conflict,
+            Some(*mac),
+            Some("another host answers for this address, and no other node is heard; remove it from that host".to_owned()),
         ),
         State::PeerUnheard { mac } => (
             AnnouncementState::PeerUnheard,

@@ -158,7 +158,10 @@ pub enum CheckOutcome {
     JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize,
 )]
 pub enum AnnouncementState {
-    /// A host that is no Herald node claims it.
+    /// A host that is no Herald node had it when this node probed before the very first announcement: it is not
+    /// announced.
+    InUse,
+    /// A host that is no Herald node claims it, though it was announced.
     Conflict,
     /// A silent Herald node still answers for it.
     PeerUnheard,

@@ -293,11 +293,19 @@ impl Post {
             | Progress::Found(Finding::UnheardPeer { mac }) => return State::PeerUnheard { mac },
             Progress::Asking {
                 last: Some(Finding::Stranger { mac }),
+            }
+            | Progress::Found(Finding::Stranger { mac })
+                if first =>
+            {
+                return State::InUse { mac };
+            }
+            Progress::Asking {
+                last: Some(Finding::Stranger { mac }),
             } => return State::Conflict { mac },
             Progress::Asking { .. } | Progress::Found(Finding::Peer) => {
                 return State::Waiting(Wait::AskingTheWire);
             }
-            Progress::Found(Finding::Stranger { mac }) if first || alone => {
+            Progress::Found(Finding::Stranger { mac }) if alone => {
                 return State::Conflict { mac };
             }
             Progress::Found(Finding::Stranger { mac }) => Some(mac),

@@ -75,13 +75,13 @@ fn a_stranger_on_a_new_address_is_a_conflict_and_asked_about_every_five_seconds(
     world.step();
     for _ in 0..3 {
         world.answer(&[STRANGER]);
-        assert_eq!(world.step(), State::Conflict { mac: STRANGER });
+        assert_eq!(world.step(), State::InUse { mac: STRANGER });
         let asked = world.question();
-        assert_eq!(world.wait(4_999), State::Conflict { mac: STRANGER });
+        assert_eq!(world.wait(4_999), State::InUse { mac: STRANGER });
         assert_eq!(world.question(), asked);
         assert_eq!(
             world.wait(1),
-            State::Conflict { mac: STRANGER },
+            State::InUse { mac: STRANGER },
             "also while it asks again"
         );
         assert_ne!(world.question(), asked);
