@@ -64,8 +64,8 @@ pub enum Lack {
         capacity: u128,
         /// How many of them are held by nobody and kept back for a Service that may come again.
         reserved: u128,
-        /// How many of them are held by nobody and kept back from everybody.
-        quarantined: u128,
+        /// How many of them are held by nobody and kept back from everybody: one object each.
+        quarantined: u64,
     },
     /// It has no addresses of the family.
     NoRange,

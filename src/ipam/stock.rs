@@ -175,7 +175,7 @@ impl Stock {
             Lack::Full {
                 capacity: shelf.capacity,
                 reserved: shelf.reserved,
-                quarantined: shelf.quarantined,
+                quarantined: u64::try_from(shelf.quarantined).unwrap_or(u64::MAX),
             }
         } else {
             Lack::NoRange
