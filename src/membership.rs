@@ -69,6 +69,8 @@
 //! Per interface and family an idle agent sends 10 to 11 datagrams of about 110 bytes a second and hears as many from
 //! each peer, whatever the number of addresses. A change costs one datagram at once and three repeats. A newcomer costs
 //! each peer its claims once: about 60 to a datagram. `docs/performance.md` has what was measured.
+//!
+//! SWIM (`foca`) was the other candidate: `cargo bench --bench membership` compares, `docs/performance.md` has the figures.
 
 mod auth;
 mod config;

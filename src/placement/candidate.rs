@@ -119,6 +119,13 @@ impl CandidateSet {
         self.0.contains_key(node)
     }
 
+    /// The others, when these are gone.
+    #[must_use]
+    pub fn without(&self, gone: impl Fn(&NodeName) -> bool) -> Self {
+        let left = self.0.iter().filter(|(node, _)| !gone(node));
+        Self(left.map(|(node, weight)| (node.clone(), *weight)).collect())
+    }
+
     /// Whether anyone but `me` is one.
     #[must_use]
     pub fn others(&self, me: &NodeName) -> bool {

@@ -76,6 +76,8 @@ pub struct PlaceView {
     pub candidates: Arc<CandidateSet>,
     /// Who should claim it, if it needs an owner and some node may be it.
     pub chosen: Option<NodeName>,
+    /// Who will be chosen if its owner, which has been silent for most of the dead time, is lost.
+    pub heir: Option<NodeName>,
     /// What live peers claim. Usually one at most.
     pub claims: Vec<PeerClaim>,
     /// See [`AddressFacts::fresh`].
@@ -159,13 +161,15 @@ pub fn survey(facts: &Facts<'_>) -> Scene {
             .into_iter()
             .map(|(address, node)| (address, node.clone()))
             .collect();
+        let mut heirs = heirs(segment, &drafts);
         scene.places.extend(drafts.into_iter().map(|draft| {
             let place = Place {
                 address: draft.address,
                 interface,
             };
             let chosen = plan.remove(&draft.address);
-            (place, draft.view(chosen))
+            let heir = heirs.remove(&draft.address);
+            (place, draft.view(chosen, heir))
         }));
     }
     scene
@@ -229,6 +233,40 @@ fn draft<'a>(facts: &Facts<'a>, interface: IfIndex, segment: &'a Segment) -> Vec
     drafts
 }
 
+/// The plan as it will be when those who are quiet are lost, for the addresses that they own.
+fn heirs(segment: &Segment, drafts: &[Draft<'_>]) -> BTreeMap<IpAddr, NodeName> {
+    let is_quiet = |node: &NodeName| segment.peers.get(node).is_some_and(|peer| peer.quiet);
+    let is_left = |draft: &Draft<'_>| draft.holder.as_ref().is_some_and(is_quiet);
+    if !drafts.iter().any(is_left) {
+        return BTreeMap::new();
+    }
+    // Addresses of one pool point at one set, here as well.
+    let remaining: BTreeMap<_, _> = drafts
+        .iter()
+        .map(|draft| {
+            let all = &draft.verdict.candidates;
+            (Arc::as_ptr(all), all.without(is_quiet))
+        })
+        .collect();
+    let seats: Vec<_> = drafts
+        .iter()
+        .filter_map(|draft| {
+            Some(Seat {
+                address: draft.address,
+                candidates: remaining.get(&Arc::as_ptr(&draft.verdict.candidates))?,
+                holder: draft.holder.as_ref().filter(|holder| !is_quiet(holder)),
+            })
+        })
+        .collect();
+    let plan = owner::plan(&seats);
+    let left = drafts.iter().filter(|draft| is_left(draft));
+    left.filter_map(|draft| {
+        let heir = plan.get(&draft.address)?;
+        Some((draft.address, NodeName::clone(heir)))
+    })
+    .collect()
+}
+
 fn claims_by_address(segment: &Segment) -> BTreeMap<IpAddr, Vec<PeerClaim>> {
     let mut heard: BTreeMap<IpAddr, Vec<PeerClaim>> = BTreeMap::new();
     for (node, peer) in &segment.peers {
@@ -257,11 +295,12 @@ fn holder<'a>(
 }
 
 impl Draft<'_> {
-    fn view(self, chosen: Option<NodeName>) -> PlaceView {
+    fn view(self, chosen: Option<NodeName>, heir: Option<NodeName>) -> PlaceView {
         PlaceView {
             unfit: self.unfit,
             candidates: self.verdict.candidates,
             chosen,
+            heir,
             claims: self.claims,
             fresh: self.facts.fresh,
             proxied: self.facts.proxied,

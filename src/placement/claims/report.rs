@@ -53,7 +53,12 @@ pub enum State {
         /// Its hardware address.
         mac: Mac,
     },
-    /// Before the claim: a host that is no Herald node answers for it, so there is none.
+    /// Before the very first claim: a host that is no Herald node answers for it, so there is none.
+    InUse {
+        /// Its hardware address.
+        mac: Mac,
+    },
+    /// Before a takeover by a node that hears no other: a host that is no Herald node answers for it, so there is none.
     Conflict {
         /// Its hardware address.
         mac: Mac,
@@ -158,6 +163,7 @@ impl State {
             Self::Standby { .. } => "Standby",
             Self::Waiting(wait) => wait.reason(),
             Self::PeerUnheard { .. } => "PeerUnheard",
+            Self::InUse { .. } => "InUse",
             Self::Conflict { .. } => "Conflict",
             Self::NoLink => "NoLink",
             Self::NotCandidate(unfit) => unfit.reason(),

@@ -57,6 +57,7 @@ impl World {
             unfit: None,
             candidates: candidates("a b c"),
             chosen: Some(name("a")),
+            heir: None,
             claims: Vec::new(),
             fresh: false,
             proxied: false,

@@ -14,6 +14,15 @@ use super::{
 };
 use crate::frame::{self, ArpFrame, Frame, NdpFrame, arp, ndp};
 
+/// How another host says that it has an address, or wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sign {
+    /// As an answer does. In NDP an announcement looks like the answer to a probe.
+    Reply,
+    /// Unasked.
+    Unasked,
+}
+
 impl Port {
     /// Takes a frame. One that is malformed, meant for another host or of no concern changes nothing.
     pub(in super::super) fn receive(&mut self, bytes: &[u8], context: &mut Context<'_>) {
@@ -37,7 +46,9 @@ impl Port {
         if frame.is_probe() {
             self.probed(target.into(), from, context);
         } else {
-            self.claimed(sender.into(), from, context);
+            let unasked = frame.is_request() || frame.is_announcement();
+            let sign = if unasked { Sign::Unasked } else { Sign::Reply };
+            self.claimed(sender.into(), from, sign, context);
         }
         if frame.is_request()
             && !frame.is_announcement()
@@ -58,7 +69,7 @@ impl Port {
             return;
         }
         if !frame.is_solicitation() {
-            self.claimed(target.into(), advertised, context);
+            self.claimed(target.into(), advertised, Sign::Reply, context);
             return;
         }
         let answered = self.admits(target.into(), from, context);
@@ -100,11 +111,11 @@ impl Port {
     }
 
     /// A host says that it has the address: an answer to a question, whoever it is, or a conflict.
-    fn claimed(&mut self, address: IpAddr, by: Mac, context: &mut Context<'_>) {
+    fn claimed(&mut self, address: IpAddr, by: Mac, sign: Sign, context: &mut Context<'_>) {
         if context.own.contains(&by) {
             return;
         }
-        self.answered(address, by, context);
+        self.answered(address, by, sign, context);
         if context.is_herald(by) {
             self.rivalled(address, by, context);
         } else {
@@ -133,22 +144,24 @@ impl Port {
     /// the same time.
     fn probed(&mut self, address: IpAddr, by: Mac, context: &mut Context<'_>) {
         if !context.is_herald(by) {
-            self.answered(address, by, context);
+            self.answered(address, by, Sign::Unasked, context);
         }
     }
 
-    fn answered(&mut self, address: IpAddr, by: Mac, context: &mut Context<'_>) {
+    fn answered(&mut self, address: IpAddr, by: Mac, sign: Sign, context: &mut Context<'_>) {
         let Some(held) = self.held.get_mut(&address) else {
             return;
         };
+        if held.is_check() && sign == Sign::Unasked {
+            return;
+        }
         let Stage::Ask(asking) = &mut held.stage else {
             return;
         };
-        if asking.answered {
+        if asking.answered || !asking.heard(by) {
             return;
         }
-        asking.answered = true;
-        asking.next = Due::Never;
+        asking.close();
         let place = Place {
             address,
             interface: self.index,
