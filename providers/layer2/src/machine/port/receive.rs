@@ -72,14 +72,15 @@ impl Port {
             self.claimed(target.into(), advertised, Sign::Reply, context);
             return;
         }
+        let answered = self.admits(target.into(), from, context);
         if frame.is_probe() {
             self.probed(target.into(), from, context);
             // Unlike an ARP probe, which tools send at leisure, this comes only from a host that configures it.
             if !context.is_herald(from) {
-                self.conflicting(target.into(), from, context);
+                self.conflicting(target.into(), from, answered, context);
             }
         }
-        if self.admits(target.into(), from, context) {
+        if answered {
             let bytes = if frame.is_probe() {
                 ndp::unsolicited(mac, target)
             } else {
@@ -118,7 +119,7 @@ impl Port {
         if context.is_herald(by) {
             self.rivalled(address, by, context);
         } else {
-            self.conflicting(address, by, context);
+            self.conflicting(address, by, false, context);
         }
     }
 
@@ -173,8 +174,9 @@ impl Port {
         self.rearm(address);
     }
 
-    /// A foreign host claims the address. If it is owned that is reported, and defended.
-    fn conflicting(&mut self, address: IpAddr, by: Mac, context: &mut Context<'_>) {
+    /// A foreign host claims the address. If it is owned that is reported, and defended, unless it is `answered` to all
+    /// nodes, which says the same.
+    fn conflicting(&mut self, address: IpAddr, by: Mac, answered: bool, context: &mut Context<'_>) {
         let Some(held) = self.held.get_mut(&address) else {
             return;
         };
@@ -182,6 +184,7 @@ impl Port {
             return;
         };
         context.tally.conflicts += 1;
+        let waiting = (owning.defence_rank(), address);
         let conflict: &mut Conflict = owning.conflict.get_or_insert_default();
         if conflict.sight(context.now, by) && context.reports.take(context.now, 1) {
             let place = Place {
@@ -192,7 +195,11 @@ impl Port {
                 .out
                 .push(Output::Report(Report::Conflict { place, by }));
         }
-        if conflict.defend == Due::Never {
+        if answered {
+            conflict.defended(context.now);
+            self.announcements.remove(&waiting);
+            self.rearm(address);
+        } else if conflict.defend == Due::Never {
             conflict.defend = Due::At(conflict.may_defend_at().max(context.now));
             self.rearm(address);
         }

@@ -114,9 +114,13 @@ fn solicitations_are_answered_multicast_or_unicast_with_or_without_the_option() 
 
 #[test]
 fn duplicate_address_detection_is_answered_to_all_nodes() {
-    let mut bench = owner();
-    bench.hear(ndp::probe(PEER, v6(VIP6)));
-    assert_eq!(bench.frames(), [ndp::unsolicited(OURS, v6(VIP6))]);
+    for (who, asker) in [("a peer", PEER), ("a foreign host", HOST)] {
+        let mut bench = owner();
+        bench.hear(ndp::probe(asker, v6(VIP6)));
+        // To a foreign host that is the defence as well; no second one follows.
+        bench.pass_ms(15_000);
+        assert_eq!(bench.frames(), [ndp::unsolicited(OURS, v6(VIP6))], "{who}");
+    }
 }
 
 #[test]
