@@ -150,6 +150,23 @@ impl Unfit {
             Self::NoEndpoint => "NoEndpoint",
         }
     }
+
+    /// What people are told of a node that hands an address over.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::NodeUnknown => "there is no such Node any more",
+            Self::NodeDeleting => "its Node is being deleted",
+            Self::OutOfService => "it is tainted out-of-service",
+            Self::NetworkUnavailable => "its network is unavailable",
+            Self::ExcludedByLabel => "its label excludes it from external load balancers",
+            Self::NodeNotSelected => "the pool does not select it any more",
+            Self::NotHeard => "it is not heard on this segment",
+            Self::Leaving => "its agent ends",
+            Self::NoInterface => "it has no interface for the address",
+            Self::NoEndpoint => "no endpoint of the Service serves there",
+        }
+    }
 }
 
 impl Refusal {

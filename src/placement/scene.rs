@@ -78,6 +78,8 @@ pub struct PlaceView {
     pub chosen: Option<NodeName>,
     /// Who will be chosen if its owner, which has been silent for most of the dead time, is lost.
     pub heir: Option<NodeName>,
+    /// Why the peer that owns it may not keep it.
+    pub owner_unfit: Option<Unfit>,
     /// What live peers claim. Usually one at most.
     pub claims: Vec<PeerClaim>,
     /// See [`AddressFacts::fresh`].
@@ -105,6 +107,7 @@ struct Draft<'a> {
     facts: &'a AddressFacts,
     verdict: Verdict,
     unfit: Option<Unfit>,
+    owner_unfit: Option<Unfit>,
     claims: Vec<PeerClaim>,
     holder: Option<NodeName>,
 }
@@ -224,6 +227,10 @@ fn draft<'a>(facts: &Facts<'a>, interface: IfIndex, segment: &'a Segment) -> Vec
         drafts.push(Draft {
             address,
             facts: about,
+            owner_unfit: holder
+                .as_ref()
+                .filter(|holder| *holder != facts.me)
+                .and_then(|holder| judge.unfit(address, about, &verdict, holder)),
             verdict,
             unfit,
             claims,
@@ -301,6 +308,7 @@ impl Draft<'_> {
             candidates: self.verdict.candidates,
             chosen,
             heir,
+            owner_unfit: self.owner_unfit,
             claims: self.claims,
             fresh: self.facts.fresh,
             proxied: self.facts.proxied,

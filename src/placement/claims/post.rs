@@ -265,7 +265,10 @@ impl Post {
             cx,
             epoch,
             Gain::Takeover,
-            Origin::Handover { from: old.node },
+            Origin::Handover {
+                from: old.node,
+                why: cx.view.owner_unfit,
+            },
             None,
         )
     }

@@ -130,6 +130,8 @@ pub enum Origin {
     Handover {
         /// Which.
         from: NodeName,
+        /// Why it may not keep it.
+        why: Option<Unfit>,
     },
 }
 

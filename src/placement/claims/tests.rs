@@ -58,6 +58,7 @@ impl World {
             candidates: candidates("a b c"),
             chosen: Some(name("a")),
             heir: None,
+            owner_unfit: None,
             claims: Vec::new(),
             fresh: false,
             proxied: false,

@@ -185,7 +185,13 @@ fn the_plan_knows_the_claims_of_peers_and_of_this_node() {
     );
 
     // A peer that is leaving is no candidate, so its address needs an owner: c has none yet.
+    let owner_unfit = |world: &World| {
+        let view = &world.survey().places[&place("192.168.77.200", LAN)];
+        view.owner_unfit
+    };
+    assert_eq!(owner_unfit(&world), None);
     world.peer("b").leaving = true;
+    assert_eq!(owner_unfit(&world), Some(Unfit::Leaving));
     assert_eq!(world.chosen("192.168.77.200"), Some("c".into()));
     let claims = &world.survey().places[&place("192.168.77.200", LAN)].claims;
     assert_eq!(

@@ -314,10 +314,15 @@ fn what_a_live_peer_may_not_keep_is_claimed_at_once_and_unasked() {
         world.peers_claim(&[("b", 4)]);
         world.step();
         world.place().candidates = candidates("a c");
+        world.place().owner_unfit = Some(Unfit::ExcludedByLabel);
         world.place().claims[0].leaving = leaving;
         assert_eq!(world.step().reason(), "Announcing");
         assert_eq!(world.claim(), Some(6));
-        let origin = Origin::Handover { from: name("b") };
+        let why = Some(Unfit::ExcludedByLabel);
+        let origin = Origin::Handover {
+            from: name("b"),
+            why,
+        };
         let gained = Event::Gained {
             place: PLACE,
             epoch: 6,
