@@ -68,8 +68,6 @@ const INBOX: usize = 1024;
 const REPORTS: usize = 16_384;
 /// How long changes are gathered before conclusions are drawn.
 const GATHER: Duration = Duration::from_millis(5);
-/// How long a question to the wire takes before a takeover.
-const ASKING: Duration = Duration::from_millis(40);
 /// How often kube-proxy is asked while a new address waits for it.
 const ASK_KUBE_PROXY: Duration = Duration::from_millis(40);
 /// The loop turns at least so often, to prove that it does.
@@ -223,8 +221,8 @@ fn start_layer2(
         let _lost = reports.try_send(report);
     };
     let options = herald_layer2::Options {
-        // Peers wait for a dead time after the last heartbeat, and then they ask the wire.
-        lost_after: times.dead_after.saturating_sub(times.heartbeat) + ASKING,
+        // Peers wait for a dead time after the last heartbeat, and have asked the wire by then.
+        lost_after: times.dead_after.saturating_sub(times.heartbeat),
         ..herald_layer2::Options::default()
     };
     Layer2::start(options, sink).context("cannot announce on this node")

@@ -39,7 +39,7 @@ impl Default for Options {
         Self {
             selection: Selection::default(),
             seed: None,
-            lost_after: Duration::from_millis(340),
+            lost_after: Duration::from_millis(300),
         }
     }
 }
