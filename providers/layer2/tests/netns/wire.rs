@@ -131,10 +131,11 @@ fn a_first_claim_asks_three_times_and_a_takeover_twice() {
         let question = Duty::Ask(Question { id: 7, wonder });
         layer2.want(node.index, &[v4(), v6()], question, &[]);
         for _ in 0..2 {
-            layer2.expect("nobody has it", |report| match report {
-                Report::Answered { by, .. } => Some(assert!(by.is_empty())),
+            let by = layer2.expect("an answer", |report| match report {
+                Report::Answered { by, .. } => Some(by.clone()),
                 _ => None,
             });
+            assert!(by.is_empty(), "nobody has it: {by:?}");
         }
         // What else would come.
         thread::sleep(Duration::from_millis(300));
