@@ -164,5 +164,6 @@ async fn idle(cluster: &Cluster<'_>, span: Duration) -> anyhow::Result<figures::
     Ok(figures::Idle {
         share,
         resident: after.resident,
+        anonymous: after.anonymous,
     })
 }

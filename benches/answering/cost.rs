@@ -9,8 +9,9 @@ use anyhow::Context as _;
 pub struct Cost {
     /// Of all its threads, in user space and in the kernel.
     pub cpu: Duration,
-    /// Resident, in MiB.
+    /// Resident, in MiB; and of that what is no file's, such as the program's own.
     pub resident: f64,
+    pub anonymous: f64,
 }
 
 impl Cost {
@@ -23,11 +24,15 @@ impl Cost {
             cpu += Duration::from_nanos(time.parse()?);
         }
         let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kibibytes = line.context("no VmRSS")?.trim().trim_end_matches(" kB");
+        let mebibytes = |key: &str| -> anyhow::Result<f64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(key));
+            let kibibytes = line.context("no such line")?.trim().trim_end_matches(" kB");
+            Ok(kibibytes.parse::<f64>()? / 1024.0)
+        };
         Ok(Self {
             cpu,
-            resident: kibibytes.parse::<f64>()? / 1024.0,
+            resident: mebibytes("VmRSS:")?,
+            anonymous: mebibytes("RssAnon:")?,
         })
     }
 }

@@ -39,8 +39,9 @@ pub struct Measured {
 pub struct Idle {
     /// Of a core.
     pub share: f64,
-    /// MiB.
+    /// MiB, and of that what is no file's.
     pub resident: f64,
+    pub anonymous: f64,
 }
 
 /// All figures so far.
@@ -96,11 +97,15 @@ impl Measured {
         let slow = self.of(Answerer::Herald).map(|it| it.percentile(99));
         let slow = slow.fold(0.0, f64::max);
         println!("p99: {slow:.1} µs (target {P99} µs: {})", met(slow < P99));
-        let Idle { share, resident } = self.idle;
+        let Idle {
+            share,
+            resident,
+            anonymous,
+        } = self.idle;
         let percent = share * 100.0;
         if self.addresses == USUAL {
             println!(
-                "memory (RSS): {resident:.1} MiB (target {RESIDENT} MiB: {})",
+                "memory (RSS): {resident:.1} MiB, {anonymous:.1} MiB without the files' (target {RESIDENT} MiB: {})",
                 met(resident < RESIDENT)
             );
             println!(
@@ -109,7 +114,9 @@ impl Measured {
                 met(share < SHARE)
             );
         } else {
-            println!("memory (RSS): {resident:.1} MiB\nidle: {percent:.2} % of a core");
+            println!(
+                "memory (RSS): {resident:.1} MiB, {anonymous:.1} MiB without the files'\nidle: {percent:.2} % of a core"
+            );
         }
         let Flood {
             arrived,
@@ -136,6 +143,7 @@ impl Measured {
             "addresses": self.addresses,
             "latencies": latencies.collect::<Vec<_>>(),
             "residentMebibytes": self.idle.resident,
+            "anonymousMebibytes": self.idle.anonymous,
             "idleShareOfCore": self.idle.share,
             "unrelated": {
                 "arrived": self.flood.arrived, "passed": self.flood.passed,
