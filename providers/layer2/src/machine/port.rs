@@ -24,6 +24,8 @@ use crate::frame::ndp::solicited_node;
 /// Gratuitous frames: 200 at once and 750 a second, so that no second sees more than 1,000 even if some leave a
 /// moment late, and a new gain gets its turn at once even behind a backlog.
 const GRATUITOUS: (u32, u32) = (200, 750);
+/// Answers to all nodes for hosts that are about to take an owned address: a flood from forged senders is not doubled.
+const OBJECTIONS: (u32, u32) = (50, 50);
 /// Probes: a whole node's addresses can be asked about at once, without flooding the segment.
 const PROBES: (u32, u32) = (2000, 10_000);
 
@@ -54,6 +56,7 @@ pub(super) struct Port {
     probing: Pacer,
     groups: BTreeMap<Ipv6Addr, usize>,
     requesters: Requesters,
+    objections: Pacer,
     /// The set of addresses changed since the last filter.
     stale_filter: bool,
 }
@@ -73,6 +76,7 @@ impl Port {
             probing: Pacer::new(PROBES.0, PROBES.1),
             groups: BTreeMap::new(),
             requesters: Requesters::default(),
+            objections: Pacer::new(OBJECTIONS.0, OBJECTIONS.1),
             stale_filter: false,
         }
     }

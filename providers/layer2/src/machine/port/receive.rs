@@ -52,7 +52,7 @@ impl Port {
         }
         if frame.is_request()
             && !frame.is_announcement()
-            && self.admits(target.into(), from, context)
+            && self.admits(target.into(), from, false, context)
         {
             let bytes = arp::reply(mac, target, from, sender);
             context.out.push(Output::Send {
@@ -72,13 +72,14 @@ impl Port {
             self.claimed(target.into(), advertised, Sign::Reply, context);
             return;
         }
-        let answered = self.admits(target.into(), from, context);
+        let objects = frame.is_probe() && !context.is_herald(from);
+        let answered = self.admits(target.into(), from, objects, context);
         if frame.is_probe() {
             self.probed(target.into(), from, context);
-            // Unlike an ARP probe, which tools send at leisure, this comes only from a host that configures it.
-            if !context.is_herald(from) {
-                self.conflicting(target.into(), from, answered, context);
-            }
+        }
+        // Unlike an ARP probe, which tools send at leisure, this comes only from a host that configures it.
+        if objects {
+            self.conflicting(target.into(), from, answered, context);
         }
         if answered {
             let bytes = if frame.is_probe() {
@@ -93,14 +94,22 @@ impl Port {
         }
     }
 
-    /// Whether the address is owned and its asker does not ask too often.
-    fn admits(&mut self, address: IpAddr, asker: Mac, context: &mut Context<'_>) -> bool {
+    /// Whether the address is owned and its asker does not ask too often. Where the answer `objects`, all askers count as
+    /// one: each brings a name of its own, if it likes, and all nodes hear the answer.
+    fn admits(
+        &mut self,
+        address: IpAddr,
+        asker: Mac,
+        objects: bool,
+        context: &mut Context<'_>,
+    ) -> bool {
         let owned = self.held.get(&address).is_some_and(|held| held.is_owned());
         if !owned || context.now < context.quiet_until {
             return false;
         }
         context.tally.requests += 1;
-        let admitted = self.requesters.admit(context.now, asker, self.owned);
+        let admitted = self.requesters.admit(context.now, asker, self.owned)
+            && (!objects || self.objections.take(context.now, 1));
         let count = if admitted {
             &mut context.tally.replies
         } else {

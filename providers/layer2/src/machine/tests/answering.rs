@@ -184,6 +184,22 @@ fn a_storm_from_one_host_costs_no_other_host_an_answer() {
 }
 
 #[test]
+fn a_storm_of_duplicate_address_detection_from_forged_senders_is_not_doubled() {
+    let mut bench = owner();
+    for n in 0..20_000u32 {
+        let [_, b, c, d] = n.to_be_bytes();
+        bench.hear(ndp::probe(Mac([2, 7, 7, b, c, d]), v6(VIP6)));
+    }
+    let objections = bench.times(Kind::Announcement).len();
+    assert!((1..=50).contains(&objections), "{objections}");
+    // Peers that ask before a takeover, and all who resolve the address, get their answers none the less.
+    bench.outputs.clear();
+    bench.hear(ndp::probe(PEER, v6(VIP6)));
+    bench.hear(arp::request(HOST, v4("192.0.2.9"), v4(VIP)));
+    assert_eq!(bench.frames().len(), 2);
+}
+
+#[test]
 fn a_router_that_resolves_every_address_at_once_gets_every_answer() {
     let mut bench = Bench::new();
     let vips: Vec<String> = (0..3000)
