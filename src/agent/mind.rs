@@ -65,6 +65,10 @@ pub(super) struct Mind {
     recalled: Memory,
     /// What is to be remembered.
     memory: Arc<Memory>,
+    /// What the last conclusions were drawn from, until that is remembered.
+    concluded_from: Option<Cluster>,
+    /// The hardware addresses of all Herald nodes ever known.
+    herald_macs: BTreeSet<Mac>,
     pub(super) rivals: BTreeMap<Place, Rival>,
     pub(super) failing: BTreeMap<Place, String>,
     pub(super) checks: Checks,
@@ -89,6 +93,8 @@ impl Mind {
             started: false,
             recalled,
             memory: Arc::default(),
+            concluded_from: None,
+            herald_macs: BTreeSet::new(),
             rivals: BTreeMap::new(),
             failing: BTreeMap::new(),
             services: BTreeMap::new(),
@@ -233,11 +239,6 @@ impl Mind {
         self.watched.synced()
     }
 
-    /// What is to be remembered.
-    pub(super) fn memory(&self) -> &Arc<Memory> {
-        &self.memory
-    }
-
     /// The cluster as the API server tells it, or as it was remembered until then. `None` if neither is known.
     fn cluster(&mut self, now: Time) -> Option<Cluster> {
         if self.is_told() {
@@ -306,20 +307,19 @@ impl Mind {
         }
         self.rivals
             .retain(|place, _| output.claims.contains_key(place));
-        self.remember(nodes, addresses, &output, herald_macs.clone());
         let claims = output.claims.clone();
         self.output = output;
+        self.herald_macs = herald_macs;
+        self.concluded_from = Some((nodes, addresses));
         self.checks.plan_review(now);
-        Some((self.desired(now, herald_macs), claims))
+        Some((self.desired(now), claims))
     }
 
-    fn remember(
-        &mut self,
-        nodes: BTreeMap<NodeName, NodeFacts>,
-        addresses: BTreeMap<IpAddr, AddressFacts>,
-        output: &Output,
-        macs: BTreeSet<Mac>,
-    ) {
+    /// What is to be remembered. Nothing that the conclusions lead to need wait for it.
+    pub(super) fn remember(&mut self) -> &Arc<Memory> {
+        let Some((nodes, addresses)) = self.concluded_from.take() else {
+            return &self.memory;
+        };
         let names: BTreeMap<IfIndex, Arc<str>> = self
             .links
             .iter()
@@ -327,7 +327,7 @@ impl Mind {
             .collect();
         let claims = self.claims.epochs().filter_map(|(place, epoch)| {
             let name = Arc::clone(names.get(&place.interface)?);
-            let held = output.claims.contains_key(&place);
+            let held = self.output.claims.contains_key(&place);
             Some(((place.address, name), Last { epoch, held }))
         });
         let memory = Memory {
@@ -335,11 +335,12 @@ impl Mind {
             nodes: Arc::new(nodes),
             addresses: Arc::new(addresses),
             claims: claims.collect(),
-            macs,
+            macs: self.herald_macs.clone(),
         };
         if *self.memory != memory {
             self.memory = Arc::new(memory);
         }
+        &self.memory
     }
 
     fn miss_own_node(&mut self) {

@@ -440,7 +440,7 @@ impl Turning {
         }
         self.health.set_ready(self.mind.ready());
         self.memory.send_if_modified(|known| {
-            let memory = self.mind.memory();
+            let memory = self.mind.remember();
             let changed = !Arc::ptr_eq(known, memory);
             *known = Arc::clone(memory);
             changed

@@ -214,7 +214,7 @@ impl<'a> Judge<'a> {
                 candidates = Some(own);
                 continue;
             };
-            let both = intersection(older, &own);
+            let both = older.without(|node| !own.contains(node));
             if both.0.is_empty() {
                 refused.push((service.key.clone(), Refusal::NoCandidate));
             } else {
@@ -432,11 +432,6 @@ impl<'a> Judge<'a> {
             .reduce(u32::saturating_add)
             .ok_or(Unfit::NoInterface)
     }
-}
-
-fn intersection(older: &CandidateSet, younger: &CandidateSet) -> CandidateSet {
-    let kept = older.0.iter().filter(|(node, _)| younger.contains(node));
-    CandidateSet(kept.map(|(node, weight)| (node.clone(), *weight)).collect())
 }
 
 #[cfg(test)]

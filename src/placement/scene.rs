@@ -248,13 +248,11 @@ fn heirs(segment: &Segment, drafts: &[Draft<'_>]) -> BTreeMap<IpAddr, NodeName> 
         return BTreeMap::new();
     }
     // Addresses of one pool point at one set, here as well.
-    let remaining: BTreeMap<_, _> = drafts
-        .iter()
-        .map(|draft| {
-            let all = &draft.verdict.candidates;
-            (Arc::as_ptr(all), all.without(is_quiet))
-        })
-        .collect();
+    let mut remaining = BTreeMap::new();
+    for all in drafts.iter().map(|draft| &draft.verdict.candidates) {
+        let left = remaining.entry(Arc::as_ptr(all));
+        left.or_insert_with(|| all.without(is_quiet));
+    }
     let seats: Vec<_> = drafts
         .iter()
         .filter_map(|draft| {

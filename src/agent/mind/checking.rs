@@ -1,8 +1,8 @@
 //! The checks of other nodes' addresses, beside the conclusions about this node's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use herald_spi::{Desired, Mac, Report, Time};
+use herald_spi::{Desired, Report, Time};
 use tracing::{info, warn};
 
 use super::{
@@ -60,16 +60,16 @@ impl Mind {
             self.checks.review(now, targets);
         }
         let changed = self.checks.tick(now, &self.output.duties);
-        changed.then(|| self.desired(now, self.memory.macs.clone()))
+        changed.then(|| self.desired(now))
     }
 
     /// What the provider shall do after the last conclusions.
-    pub(super) fn desired(&mut self, now: Time, herald_macs: BTreeSet<Mac>) -> Desired {
+    pub(super) fn desired(&mut self, now: Time) -> Desired {
         let mut duties = self.output.duties.clone();
         self.checks.add_to(now, &mut duties);
         Desired {
             duties,
-            herald_macs,
+            herald_macs: self.herald_macs.clone(),
         }
     }
 }

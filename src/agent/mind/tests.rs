@@ -80,7 +80,7 @@ fn what_is_remembered_is_announced_after_asking_the_wire() {
     let [v4, v6] = ["192.168.77.200", "fd77::200"].map(|a| a.parse::<IpAddr>().unwrap());
     assert_eq!(held, [(v4, 5), (v6, 1)]);
     assert!(!mind.ready(), "new to the cluster until that tells");
-    let remembered = mind.memory();
+    let remembered = mind.remember();
     let last = remembered.claims.get(&(v4, "eth0".into()));
     assert_eq!(
         last,
@@ -116,7 +116,7 @@ fn the_api_servers_view_replaces_what_is_remembered() {
     )])));
     let (_, claims) = mind.conclude(at(1_300), 1.3).unwrap();
     assert!(claims.is_empty());
-    assert!(mind.is_told() && mind.memory().addresses.is_empty());
+    assert!(mind.is_told() && mind.remember().addresses.is_empty());
 }
 
 /// What node b's agent says of itself, and of one address.

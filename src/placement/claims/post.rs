@@ -224,14 +224,14 @@ impl Post {
     /// The owner is well, or it has been silent for long and this node comes next: then the wire is asked already, and
     /// the answer is there when the owner is lost.
     fn foresee(&mut self, cx: &mut Context<'_>) {
-        self.vacant_since = None;
-        if cx.view.heir.as_ref() == Some(cx.me) && cx.now >= cx.ear.settled_at() {
-            let patience = cx.config.takeover_retry;
-            let (_, until) = self.inquiry.pursue(cx, Wonder::Takeover, |_| patience);
-            cx.wake_at(until);
-        } else {
-            self.inquiry.close();
+        let comes_next = cx.view.heir.as_ref() == Some(cx.me);
+        if !comes_next || cx.now < cx.ear.settled_at() {
+            return self.rest();
         }
+        self.vacant_since = None;
+        let patience = cx.config.takeover_retry;
+        let (_, until) = self.inquiry.pursue(cx, Wonder::Takeover, |_| patience);
+        cx.wake_at(until);
     }
 
     /// How long those before this node have for themselves. Whoever is not chosen waits for one of them at least,

@@ -139,14 +139,12 @@ impl Port {
         else {
             return;
         };
-        let conflict: &mut Conflict = owning.conflict.get_or_insert_default();
-        if conflict.sight(context.now, by) && context.reports.take(context.now, 1) {
-            let place = Place {
-                address,
-                interface: self.index,
-            };
-            context.report(Report::Rivalled { place, by });
-        }
+        let place = Place {
+            address,
+            interface: self.index,
+        };
+        let conflict = owning.conflict.get_or_insert_default();
+        sighted(conflict, by, Report::Rivalled { place, by }, context);
     }
 
     /// A host wonders whether the address is free, just as we do (RFC 5227 section 2.1.1). Peers may wonder at
@@ -194,16 +192,12 @@ impl Port {
         };
         context.tally.conflicts += 1;
         let waiting = (owning.defence_rank(), address);
+        let place = Place {
+            address,
+            interface: self.index,
+        };
         let conflict: &mut Conflict = owning.conflict.get_or_insert_default();
-        if conflict.sight(context.now, by) && context.reports.take(context.now, 1) {
-            let place = Place {
-                address,
-                interface: self.index,
-            };
-            context
-                .out
-                .push(Output::Report(Report::Conflict { place, by }));
-        }
+        sighted(conflict, by, Report::Conflict { place, by }, context);
         if answered {
             conflict.defended(context.now);
             self.announcements.remove(&waiting);
@@ -212,5 +206,12 @@ impl Port {
             conflict.defend = Due::At(conflict.may_defend_at().max(context.now));
             self.rearm(address);
         }
+    }
+}
+
+/// Reports a claim of another host, but not each time.
+fn sighted(conflict: &mut Conflict, by: Mac, report: Report, context: &mut Context<'_>) {
+    if conflict.sight(context.now, by) && context.reports.take(context.now, 1) {
+        context.report(report);
     }
 }
