@@ -23,6 +23,8 @@
 mod client;
 #[path = "answering/cluster.rs"]
 mod cluster;
+#[path = "shared/control_plane.rs"]
+mod control_plane;
 #[path = "answering/cost.rs"]
 mod cost;
 #[path = "answering/figures.rs"]
@@ -31,11 +33,13 @@ mod figures;
 mod flood;
 #[path = "shared/machine.rs"]
 mod machine;
+#[path = "shared/namespaces.rs"]
+mod namespaces;
 #[allow(dead_code, reason = "shared with the benchmark of failover")]
-#[path = "failover/process.rs"]
+#[path = "shared/process.rs"]
 mod process;
 #[allow(dead_code, reason = "shared with the benchmark of failover")]
-#[path = "failover/segment.rs"]
+#[path = "shared/segment.rs"]
 mod segment;
 #[allow(
     dead_code,
@@ -92,34 +96,11 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let _already_chosen = rustls::crypto::ring::default_provider().install_default();
     let options = Options::parse();
-    // Without it this is `cargo test --all-targets`, where unoptimised figures would mean nothing.
-    if !options.bench {
-        println!("run me with: cargo bench --bench answering");
-        return ExitCode::SUCCESS;
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let result = runtime.block_on(measure(&options));
-    runtime.shutdown_background();
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    namespaces::run("answering", options.bench, 1, measure(&options))
 }
 
 async fn measure(options: &Options) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        nix::unistd::geteuid().is_root(),
-        "needs root, for network namespaces"
-    );
     if options.output == figures::Format::Text {
         machine::print();
     }

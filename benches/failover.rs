@@ -27,6 +27,8 @@ mod answering;
 mod case;
 #[path = "failover/connection.rs"]
 mod connection;
+#[path = "shared/control_plane.rs"]
+mod control_plane;
 #[path = "failover/figures.rs"]
 mod figures;
 #[path = "failover/herald.rs"]
@@ -35,11 +37,13 @@ mod herald_cluster;
 mod keepalived;
 #[path = "shared/machine.rs"]
 mod machine;
+#[path = "shared/namespaces.rs"]
+mod namespaces;
 #[path = "failover/prober.rs"]
 mod prober;
-#[path = "failover/process.rs"]
+#[path = "shared/process.rs"]
 mod process;
-#[path = "failover/segment.rs"]
+#[path = "shared/segment.rs"]
 mod segment;
 #[allow(
     dead_code,
@@ -119,34 +123,11 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let _already_chosen = rustls::crypto::ring::default_provider().install_default();
     let options = Options::parse();
-    // Without it this is `cargo test --all-targets`, where unoptimised figures would mean nothing.
-    if !options.bench {
-        println!("run me with: cargo bench --bench failover");
-        return ExitCode::SUCCESS;
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let result = runtime.block_on(measure(&options));
-    runtime.shutdown_background();
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    namespaces::run("failover", options.bench, 2, measure(&options))
 }
 
 async fn measure(options: &Options) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        nix::unistd::geteuid().is_root(),
-        "needs root, for network namespaces"
-    );
     if options.output == figures::Format::Text {
         machine::print();
         println!(

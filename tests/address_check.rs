@@ -16,10 +16,12 @@
 
 use std::{fs, process::Command};
 
+use namespace::outside;
 use serde_json::{Value, json};
 use support::{Cluster, eventually};
-use wire::{Agent, Client, HERALD, VETH, outside, run};
+use wire::{Agent, Client, HERALD, VETH, run};
 
+mod namespace;
 mod support;
 mod wire;
 

@@ -19,8 +19,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wire::{Agent, Client, HERALD, MAC, VETH, outside};
+use namespace::outside;
+use wire::{Agent, Client, HERALD, MAC, VETH};
 
+mod namespace;
 mod wire;
 
 /// Nobody listens there.

@@ -2,18 +2,20 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpStream},
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, anyhow, ensure};
-use herald_apiserver::ApiServer;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
-use crate::{process::Process, segment::Segment, station::Station};
+use crate::{
+    control_plane::{ControlPlane, log_file},
+    process::Process,
+    segment::Segment,
+    station::Station,
+};
 
 /// How many addresses there may be.
 pub const ROOM: i64 = 60_000;
@@ -24,20 +26,17 @@ pub const NODES_OWN: (Ipv4Addr, Ipv6Addr) = (
 );
 const POOL: [&str; 2] = ["10.9.0.0/17", "fd77::a:0/112"];
 const NODE: &str = "node-1";
-const API: &str = "10.99.0.254:6443";
 const METRICS: &str = "127.0.0.1:9472";
 /// Announcements leave at a bounded rate: those of 10,000 addresses take two minutes.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A running Herald; dropping it ends it.
 pub struct Cluster<'a> {
-    api: ApiServer,
+    plane: ControlPlane,
     services: u32,
     agent: Process,
     node: &'a Station,
     _controller: Process,
-    _serving: JoinSet<()>,
-    _dir: tempfile::TempDir,
 }
 
 impl<'a> Cluster<'a> {
@@ -49,35 +48,32 @@ impl<'a> Cluster<'a> {
         let node = &segment.nodes[0];
         let (own, _) = NODES_OWN;
         node.sh(&format!("ip addr add {own}/16 dev eth0"));
-        let dir = tempfile::tempdir()?;
         if let Some(logs) = logs {
             std::fs::create_dir_all(logs)?;
         }
-        let (api, serving) = serve(&segment.control)?;
-        install(&api)?;
-        let kubeconfig = dir.path().join("kubeconfig");
-        std::fs::write(&kubeconfig, configuration())?;
-        let log = |name: &str| logs.map(|dir| dir.join(format!("{name}.log")));
-        let mut controller = herald(&kubeconfig);
-        controller.args(["controller", "--http", "127.0.0.1:0"]);
-        let mut agent = herald(&kubeconfig);
+        let plane = ControlPlane::start(segment)?;
+        plane.create_node(json!({ "name": NODE }))?;
+        plane.create(json!({
+            "apiVersion": "herald.dev/v1alpha1", "kind": "AddressPool", "metadata": { "name": "lan" },
+            "spec": { "addresses": POOL, "advertise": [{ "layer2": { "interfaces": ["eth0"] } }] },
+        }))?;
+        let mut agent = plane.herald();
         agent
             .args(["agent", "--node-name", NODE, "--http", METRICS])
             .arg("--state-file")
-            .arg(dir.path().join("state.json"))
+            .arg(plane.dir.path().join("state.json"))
             .args(arguments);
+        let log = |name| log_file(logs, name);
         Ok(Self {
-            api,
             services: 0,
             _controller: Process::start(
                 &segment.control,
-                controller,
+                plane.controller(),
                 log("controller").as_deref(),
             )?,
             agent: Process::start(node, agent, log("agent").as_deref())?,
             node,
-            _serving: serving,
-            _dir: dir,
+            plane,
         })
     }
 
@@ -89,18 +85,15 @@ impl<'a> Cluster<'a> {
     /// Makes Services until there are so many, with an address of each family.
     pub fn grow(&mut self, services: u32) -> anyhow::Result<()> {
         for number in self.services..services {
-            create(
-                &self.api,
-                json!({
-                    "apiVersion": "v1", "kind": "Service",
-                    "metadata": { "name": name(number), "namespace": "default" },
-                    "spec": {
-                        "type": "LoadBalancer", "allocateLoadBalancerNodePorts": false,
-                        "ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv4", "IPv6"],
-                        "selector": { "app": "web" }, "ports": [{ "port": 80 }],
-                    },
-                }),
-            )?;
+            self.plane.create(json!({
+                "apiVersion": "v1", "kind": "Service",
+                "metadata": { "name": name(number), "namespace": "default" },
+                "spec": {
+                    "type": "LoadBalancer", "allocateLoadBalancerNodePorts": false,
+                    "ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv4", "IPv6"],
+                    "selector": { "app": "web" }, "ports": [{ "port": 80 }],
+                },
+            }))?;
         }
         self.services = self.services.max(services);
         Ok(())
@@ -135,7 +128,10 @@ impl<'a> Cluster<'a> {
     pub fn addresses(&self) -> anyhow::Result<Vec<IpAddr>> {
         let mut addresses = Vec::new();
         for number in 0..self.services {
-            let service = self.api.get("v1", "Service", "default", &name(number));
+            let service = self
+                .plane
+                .api
+                .get("v1", "Service", "default", &name(number));
             let service = service.map_err(|status| anyhow!("{status}"))?;
             let ingress = service.pointer("/status/loadBalancer/ingress");
             let given = ingress.and_then(Value::as_array).context("no address")?;
@@ -181,68 +177,6 @@ impl Metrics {
         let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
         self.0.lines().find_map(value)
     }
-}
-
-fn serve(control: &Station) -> anyhow::Result<(ApiServer, JoinSet<()>)> {
-    let api = ApiServer::builder()
-        // Enough for no watch to fall behind while thousands of Services are made.
-        .event_log(100_000)
-        .build()
-        .map_err(|status| anyhow!("{status}"))?;
-    let listener = control.run(|| TcpListener::bind(API))?;
-    listener.set_nonblocking(true)?;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let served = api.clone();
-    let mut serving = JoinSet::new();
-    serving.spawn(async move { drop(served.serve(listener).await) });
-    Ok((api, serving))
-}
-
-/// Herald's resources, the node and a pool.
-fn install(api: &ApiServer) -> anyhow::Result<()> {
-    for definition in herald::api::crds() {
-        create(api, serde_json::to_value(definition)?)?;
-    }
-    for namespace in ["default", herald::api::DEFAULT_NAMESPACE] {
-        // The server may have made it.
-        let metadata = json!({ "name": namespace });
-        drop(api.create(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata })));
-    }
-    create(
-        api,
-        json!({
-            "apiVersion": "v1", "kind": "Node", "metadata": { "name": NODE },
-            "status": { "conditions": [{ "type": "Ready", "status": "True", "reason": "Bench", "message": "" }] },
-        }),
-    )?;
-    create(
-        api,
-        json!({
-            "apiVersion": "herald.dev/v1alpha1", "kind": "AddressPool", "metadata": { "name": "lan" },
-            "spec": { "addresses": POOL, "advertise": [{ "layer2": { "interfaces": ["eth0"] } }] },
-        }),
-    )
-}
-
-fn create(api: &ApiServer, object: Value) -> anyhow::Result<()> {
-    let created = api.create(object);
-    created.map(drop).map_err(|status| anyhow!("{status}"))
-}
-
-fn herald(kubeconfig: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_herald"));
-    command.env("KUBECONFIG", kubeconfig);
-    command
-}
-
-fn configuration() -> String {
-    json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "bench",
-        "clusters": [{ "name": "bench", "cluster": { "server": format!("http://{API}") } }],
-        "users": [{ "name": "bench", "user": {} }],
-        "contexts": [{ "name": "bench", "context": { "cluster": "bench", "user": "bench" } }],
-    })
-    .to_string()
 }
 
 fn name(number: u32) -> String {

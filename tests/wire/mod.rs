@@ -25,7 +25,6 @@ use std::{
 pub const HERALD: &str = env!("CARGO_BIN_EXE_herald");
 /// The hardware address of this namespace's interface.
 pub const MAC: &str = "02:00:00:00:00:01";
-const INSIDE: &str = "HERALD_TEST_INSIDE_NETNS";
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// Another host on the wire.
@@ -175,42 +174,3 @@ fn output(command: &mut Command) -> String {
 
 /// What `outside` needs for a wire.
 pub const VETH: &str = "ip link add v0 type veth";
-
-/// Runs the test once more in a network namespace of its own, if these commands work in such a one; true when that is
-/// done, or cannot be done.
-pub fn outside(test: &str, needs: &[&str]) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        return false;
-    }
-    let unshare = |program: &str| {
-        let mut command = Command::new("unshare");
-        if !nix::unistd::geteuid().is_root() {
-            command.args(["--user", "--map-root-user"]);
-        }
-        command.arg("--net").arg(program);
-        command
-    };
-    let able = |line: &&str| {
-        let mut words = line.split(' ');
-        let mut command = unshare(words.next().unwrap_or_default());
-        let done = command.args(words).output();
-        done.is_ok_and(|done| done.status.success())
-    };
-    if let Some(line) = needs.iter().find(|line| !able(line)) {
-        let why = format!("needs root or user namespaces, and `{line}`");
-        assert!(
-            std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-            "{why}"
-        );
-        println!("skipped: {why}");
-        return true;
-    }
-    let this = std::env::current_exe().unwrap();
-    let done = unshare(this.to_str().unwrap())
-        .args([test, "--exact", "--nocapture"])
-        .env(INSIDE, "1")
-        .status()
-        .unwrap();
-    assert!(done.success(), "failed inside the namespace");
-    true
-}
