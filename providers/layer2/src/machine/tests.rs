@@ -187,6 +187,13 @@ impl Bench {
             .collect()
     }
 
+    /// When which frame left, for which address.
+    fn sent_for(&mut self) -> Vec<(u64, Kind, String)> {
+        let sent = self.sent().into_iter();
+        sent.map(|(at, _, kind, address)| (at, kind, address.to_string()))
+            .collect()
+    }
+
     /// When the frames of one kind left.
     fn times(&mut self, kind: Kind) -> Vec<u64> {
         self.sent()

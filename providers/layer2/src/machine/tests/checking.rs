@@ -34,11 +34,7 @@ fn it_asks_twice_100_ms_apart_without_a_trace_and_is_over_after_300() {
     let mut bench = checking();
     bench.pass_ms(299);
     let outputs = bench.outputs.clone();
-    let sent: Vec<_> = bench
-        .sent()
-        .iter()
-        .map(|it| (it.0, it.2, it.3.to_string()))
-        .collect();
+    let sent = bench.sent_for();
     let probe = |at, vip: &str| (at, Kind::Probe, vip.to_owned());
     assert_eq!(
         sent,
