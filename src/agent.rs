@@ -23,6 +23,7 @@ mod metrics;
 mod mind;
 mod moves;
 mod report;
+mod requests;
 mod run;
 mod soundness;
 

@@ -6,17 +6,17 @@ use std::{
     sync::Arc,
 };
 
-use herald_spi::{IfIndex, Links, NodeName, ServiceKey, Time};
+use herald_spi::{IfIndex, Links, NodeName, PoolName, ServiceKey, Time};
 use ipnet::IpNet;
 
 use crate::{
-    api::{self, Reason},
+    api::{self, Reason, RebalancePolicy},
     cluster::Classes,
     ipam::Selector,
     membership::View,
     placement::{
-        AddressFacts, NodeFacts, Nodes, Peer, PeerLink, Policy, Preference, Rule, Segment,
-        ServiceFacts,
+        AddressFacts, NodeFacts, Nodes, Pace, Peer, PeerLink, Policy, Preference, Rule, Scope,
+        Segment, ServiceFacts,
     },
     world::{
         AllocationRecord, Layer2Rule, LockKey, NodeRecord, PoolRecord, ServiceRecord, SliceRecord,
@@ -116,6 +116,32 @@ impl Watched {
         facts
     }
 
+    /// Which of the addresses may move while their owners are well: those of pools that say so for always, and those
+    /// of pools for which somebody has `asked`.
+    pub(super) fn rebalance<'a>(
+        &self,
+        addresses: impl Iterator<Item = &'a IpAddr>,
+        asked: impl Fn(&PoolName) -> bool,
+    ) -> Scope {
+        let pace = |pool: &PoolRecord| match pool.rebalance {
+            _ if asked(&pool.name) => Some(Pace::Asked),
+            RebalancePolicy::Automatic => Some(Pace::Slow),
+            RebalancePolicy::Manual => None,
+        };
+        let paces: BTreeMap<_, _> = self
+            .pools
+            .iter()
+            .filter_map(|(name, pool)| Some((name, pace(pool)?)))
+            .collect();
+        if paces.is_empty() {
+            return Scope::new();
+        }
+        let of = |address: &IpAddr| paces.get(&self.pool_of(*address)?.name).copied();
+        addresses
+            .filter_map(|address| Some((*address, of(address)?)))
+            .collect()
+    }
+
     fn endpoints(&self) -> BTreeMap<ServiceKey, (BTreeSet<NodeName>, BTreeSet<NodeName>)> {
         let mut endpoints: BTreeMap<ServiceKey, (BTreeSet<_>, BTreeSet<_>)> = BTreeMap::new();
         for (_, slice) in self.slices.iter() {
@@ -128,25 +154,28 @@ impl Watched {
 
     /// How an address is announced: by its pool as it is now, else as its lock remembers.
     fn advertised(&self, address: IpAddr) -> Option<Advertised<'_>> {
+        if let Some(pool) = self.pool_of(address) {
+            return Some((&pool.rules, pool.ignore_exclude_label));
+        }
+        let lock = self.locks.get(&LockKey::Address(address))?;
+        Some((&lock.rules, lock.ignore_exclude_label))
+    }
+
+    /// The pool that an address came from, or that has it now.
+    fn pool_of(&self, address: IpAddr) -> Option<&Arc<PoolRecord>> {
         let lock = self.locks.get(&LockKey::Address(address));
         let contains = |pool: &PoolRecord| {
             pool.pool
                 .as_ref()
                 .is_ok_and(|p| p.ranges.iter().any(|range| range.contains(address)))
         };
-        let pool = lock
-            .and_then(|lock| self.pools.get(lock.pool.as_ref()?))
+        lock.and_then(|lock| self.pools.get(lock.pool.as_ref()?))
             .or_else(|| {
                 self.pools
                     .iter()
                     .map(|(_, pool)| pool)
                     .find(|pool| contains(pool))
-            });
-        match (pool, lock) {
-            (Some(pool), _) => Some((&pool.rules, pool.ignore_exclude_label)),
-            (None, Some(lock)) => Some((&lock.rules, lock.ignore_exclude_label)),
-            (None, None) => None,
-        }
+            })
     }
 
     /// Herald's by its class, by Herald's own condition, or by the lock that it holds. A Service that another

@@ -43,6 +43,12 @@ pub(super) fn tell(
             ),
             None,
         )),
+        Origin::Rebalance { from } => Some((
+            format!(
+                "{address} moved from {from} to {me} ({interface}): rebalanced, without a break"
+            ),
+            None,
+        )),
         Origin::Takeover {
             from: Some(from), ..
         } if from == me => None,
@@ -148,6 +154,11 @@ mod tests {
             (
                 gained(Origin::Handover { from: "a".into() }),
                 "192.168.77.200 moved from a to b (eth0): a hands it over, without a break",
+                None,
+            ),
+            (
+                gained(Origin::Rebalance { from: "a".into() }),
+                "192.168.77.200 moved from a to b (eth0): rebalanced, without a break",
                 None,
             ),
         ] {

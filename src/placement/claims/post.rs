@@ -201,6 +201,10 @@ impl Post {
         }
         if !vacant {
             self.rest();
+            if let Some(owner) = cx.best().filter(|owner| cx.led_here(owner)).cloned() {
+                let from = owner.node.clone();
+                return self.relieve(cx, owner, Origin::Rebalance { from });
+            }
             return cx.standby_or(State::Waiting(Wait::Rank));
         }
         if cx.now < cx.ear.settled_at() {
@@ -216,7 +220,10 @@ impl Post {
             return cx.standby_or(State::Waiting(Wait::Rank));
         }
         match cx.best().cloned() {
-            Some(old) => self.relieve(cx, old),
+            Some(old) => {
+                let from = old.node.clone();
+                self.relieve(cx, old, Origin::Handover { from })
+            }
             None => self.succeed(cx),
         }
     }
@@ -237,7 +244,7 @@ impl Post {
     }
 
     /// A planned handover: the old owner lives, and answers until it sees the claim.
-    fn relieve(&mut self, cx: &mut Context<'_>, old: PeerClaim) -> State {
+    fn relieve(&mut self, cx: &mut Context<'_>, old: PeerClaim, origin: Origin) -> State {
         self.inquiry.close();
         if !old.leaving {
             let next = self.damper.open_at();
@@ -248,13 +255,7 @@ impl Post {
             self.damper.count(cx.now, cx.config);
         }
         let epoch = epoch::above(self.seen.unwrap_or(old.epoch));
-        self.gain(
-            cx,
-            epoch,
-            Gain::Takeover,
-            Origin::Handover { from: old.node },
-            None,
-        )
+        self.gain(cx, epoch, Gain::Takeover, origin, None)
     }
 
     /// Nobody claims it: claim it unless the wire says no.

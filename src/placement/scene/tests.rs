@@ -13,6 +13,7 @@ struct World {
     addresses: BTreeMap<IpAddr, AddressFacts>,
     segments: BTreeMap<IfIndex, Segment>,
     claimed: BTreeMap<Place, Epoch>,
+    rebalance: Scope,
 }
 
 fn address(text: &str) -> IpAddr {
@@ -75,6 +76,7 @@ impl World {
                 (OTHER, segment(OTHER, "10.0.0.1/8", &[])),
             ]),
             claimed: BTreeMap::new(),
+            rebalance: Scope::new(),
         }
     }
 
@@ -96,6 +98,7 @@ impl World {
             claimed: &self.claimed,
             impaired: false,
             herald_macs: &BTreeSet::new(),
+            rebalance: &self.rebalance,
         })
     }
 
