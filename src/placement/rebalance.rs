@@ -121,14 +121,15 @@ fn next_at_least(
         .iter()
         .filter_map(|(key, field)| Some((*key, field.takers.iter().map(|node| load(node)).min()?)))
         .collect();
-    let mut widest = None;
-    for (address, from, key, pace) in placed {
-        let gap = load(from).saturating_sub(fewest.get(&key).copied().unwrap_or(usize::MAX));
-        if gap >= 2 && widest.as_ref().is_none_or(|(wider, ..)| gap > *wider) {
-            widest = Some((gap, address, from, key, pace));
-        }
-    }
-    let (_, address, from, key, pace) = widest?;
+    let gap = |(_, from, key, _): &(_, &NodeName, _, _)| {
+        load(from).saturating_sub(fewest.get(key).copied().unwrap_or(usize::MAX))
+    };
+    // The first of the widest.
+    let (address, from, key, pace) = placed
+        .into_iter()
+        .rev()
+        .max_by_key(gap)
+        .filter(|seat| gap(seat) >= 2)?;
     best(address, key).map(|to| moving(address, from, to, pace))
 }
 

@@ -169,7 +169,7 @@ fn a_node_that_returned_gets_its_share_from_those_that_have_most() {
     let first = board.next().unwrap();
     assert_eq!((first.from.clone(), first.to), (name(0), name(2)));
     assert_eq!(board.settle().len(), 2);
-    assert_eq!(board.loads(3), [3, 2, 2]);
+    assert_eq!(board.loads(3), [2, 3, 2]);
 }
 
 #[test]

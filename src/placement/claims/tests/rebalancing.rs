@@ -22,9 +22,6 @@ fn led(pace: Pace) -> World {
         ..Outlook::default()
     };
     world.segment().outlook = Some(outlook.clone());
-    world.now -= 40_000;
-    world.segment().listening_since = at(0);
-    world.now = START;
     world.step();
     world.wait(40_000);
     outlook.next = Some(next("b", "a", pace));
