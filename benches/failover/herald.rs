@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::{
-    case::{Case, Guard},
+    case::Guard,
     process::Process,
     segment::{Segment, VIPS},
 };
@@ -23,6 +23,8 @@ use crate::{
 const RANKED: usize = 5;
 /// How long an agent listens before it takes part, and some more.
 const LISTENING: Duration = Duration::from_millis(1_500);
+/// Half as long again as the promise gives.
+const OUTAGE: Duration = Duration::from_millis(1_500);
 const PATIENCE: Duration = Duration::from_secs(30);
 const HEARTBEATS: u16 = 9471;
 const KUBECONFIG: &str = "kubeconfig";
@@ -85,7 +87,7 @@ impl Herald {
         for node in 0..segment.nodes.len() {
             Guard::start(&mut started, segment, node).await?;
         }
-        Guard::settle(&mut started, segment).await?;
+        Guard::settle(&mut started).await?;
         Ok(started)
     }
 
@@ -103,8 +105,8 @@ impl Herald {
 }
 
 impl Guard for Herald {
-    fn plays(&self, _: Case) -> bool {
-        true
+    fn outage(&self) -> Duration {
+        OUTAGE
     }
 
     async fn kill(&mut self, node: usize) -> anyhow::Result<()> {
@@ -175,7 +177,7 @@ impl Guard for Herald {
         self.api_is_away = away;
     }
 
-    async fn settle(&mut self, _: &Segment) -> anyhow::Result<()> {
+    async fn settle(&mut self) -> anyhow::Result<()> {
         if self.api_is_away {
             tokio::time::sleep(LISTENING * 2).await;
             return Ok(());

@@ -11,6 +11,7 @@ use herald_spi::{Desired, IfIndex, Links, Mac, NodeName, Place, Report, ServiceK
 use tracing::{info, warn};
 
 use super::{
+    check::Checks,
     facts::{Watched, segments},
     gates::Gates,
     memory::{Last, Memory},
@@ -25,6 +26,8 @@ use crate::{
     },
     world::{AllocationRecord, Change, NodeRecord, PoolRecord, ServiceRecord, SliceRecord},
 };
+
+mod checking;
 
 /// What a watch says.
 #[derive(Debug)]
@@ -68,6 +71,7 @@ pub(super) struct Mind {
     memory: Arc<Memory>,
     pub(super) rivals: BTreeMap<Place, Rival>,
     pub(super) failing: BTreeMap<Place, String>,
+    pub(super) checks: Checks,
     /// A Service for each address, for the report.
     pub(super) services: BTreeMap<IpAddr, ServiceKey>,
     pub(super) output: Output,
@@ -78,6 +82,7 @@ impl Mind {
     pub(super) fn new(me: NodeName, view: Arc<View>, recalled: Memory) -> Self {
         Self {
             claims: Claims::new(me.clone(), placement::Config::default()),
+            checks: Checks::new(me.clone()),
             me,
             watched: Watched::default(),
             links: Links::new(),
@@ -312,13 +317,10 @@ impl Mind {
         self.rivals
             .retain(|place, _| output.claims.contains_key(place));
         self.remember(nodes, addresses, &output, herald_macs.clone());
-        let desired = Desired {
-            duties: output.duties.clone(),
-            herald_macs,
-        };
         let claims = output.claims.clone();
         self.output = output;
-        Some((desired, claims))
+        self.checks.plan_review(now);
+        Some((self.desired(now, herald_macs), claims))
     }
 
     /// What may move while its owner is well. Nothing while the API server has not said what is wanted now.

@@ -246,8 +246,11 @@ pub struct FamilyStatus {
     pub capacity: String,
     /// Held by Services.
     pub used: String,
-    /// Kept back.
+    /// Kept back for deleted Services that may come again.
     pub reserved: String,
+    /// Given to nobody for a while, because a host that is none of Herald's was found to use them.
+    #[serde(default)]
+    pub quarantined: String,
     /// Free to be given out.
     pub available: String,
 }

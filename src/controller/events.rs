@@ -22,7 +22,10 @@ use tokio::{
 use tracing::warn;
 
 use super::Notice;
-use crate::{api, cluster::explain};
+use crate::{
+    api::{self, Reason},
+    cluster::explain,
+};
 
 /// How long a refusal must last to be told.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -86,7 +89,8 @@ impl HeldBack {
     fn take(&mut self, service: ServiceKey, notice: Notice) -> Option<(ServiceKey, Notice)> {
         let type_ = notice.type_;
         self.forget(&service, type_);
-        if notice.verdict.holds {
+        // What was replaced stays so.
+        if notice.verdict.holds || notice.verdict.reason == Reason::ADDRESS_REPLACED {
             return Some((service, notice));
         }
         let due = Instant::now() + PATIENCE;
@@ -180,7 +184,7 @@ async fn publish(client: Client, instance: String, service: ServiceKey, notice: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Reason, Verdict};
+    use crate::api::Verdict;
 
     fn notice(holds: bool) -> Notice {
         Notice {

@@ -7,6 +7,7 @@
 //! * Only a planned handover claims without asking the wire, and only above a claim that is heard.
 //! * A peer that announces and is not heard is yielded to or outlasted, by a rule that it knows too; no other host is.
 //! * A live owner that is well loses an address only to a rebalance that somebody asked for, on a calm segment.
+//! * The wire is asked while the owner is quiet already, so that a takeover need not wait for the answer.
 //! * Nothing is claimed on a segment before this agent has listened there for [`Config::settle`].
 //!
 //! ```text

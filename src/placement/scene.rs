@@ -81,6 +81,10 @@ pub struct PlaceView {
     pub candidates: Arc<CandidateSet>,
     /// Who should claim it, if it needs an owner and some node may be it.
     pub chosen: Option<NodeName>,
+    /// Who will be chosen if its owner, which has been silent for most of the dead time, is lost.
+    pub heir: Option<NodeName>,
+    /// Why the peer that owns it may not keep it.
+    pub owner_unfit: Option<Unfit>,
     /// What live peers claim. Usually one at most.
     pub claims: Vec<PeerClaim>,
     /// See [`AddressFacts::fresh`].
@@ -109,6 +113,7 @@ struct Draft<'a> {
     verdict: Verdict,
     unfit: Option<Unfit>,
     mine: bool,
+    owner_unfit: Option<Unfit>,
     claims: Vec<PeerClaim>,
     holder: Option<NodeName>,
 }
@@ -169,13 +174,15 @@ pub fn survey(facts: &Facts<'_>) -> Scene {
         if let Some(view) = scene.segments.get_mut(&interface) {
             view.outlook = outlook(facts, segment, &drafts, &seats, &plan);
         }
+        let mut heirs = heirs(segment, &drafts);
         scene.places.extend(drafts.into_iter().map(|draft| {
             let place = Place {
                 address: draft.address,
                 interface,
             };
             let chosen = plan.remove(&draft.address);
-            (place, draft.view(chosen))
+            let heir = heirs.remove(&draft.address);
+            (place, draft.view(chosen, heir))
         }));
     }
     scene
@@ -260,6 +267,10 @@ fn draft<'a>(facts: &Facts<'a>, interface: IfIndex, segment: &'a Segment) -> Vec
         drafts.push(Draft {
             address,
             facts: about,
+            owner_unfit: holder
+                .as_ref()
+                .filter(|holder| *holder != facts.me)
+                .and_then(|holder| judge.unfit(address, about, &verdict, holder)),
             verdict,
             unfit,
             mine: mine.is_some(),
@@ -268,6 +279,40 @@ fn draft<'a>(facts: &Facts<'a>, interface: IfIndex, segment: &'a Segment) -> Vec
         });
     }
     drafts
+}
+
+/// The plan as it will be when those who are quiet are lost, for the addresses that they own.
+fn heirs(segment: &Segment, drafts: &[Draft<'_>]) -> BTreeMap<IpAddr, NodeName> {
+    let is_quiet = |node: &NodeName| segment.peers.get(node).is_some_and(|peer| peer.quiet);
+    let is_left = |draft: &Draft<'_>| draft.holder.as_ref().is_some_and(is_quiet);
+    if !drafts.iter().any(is_left) {
+        return BTreeMap::new();
+    }
+    // Addresses of one pool point at one set, here as well.
+    let remaining: BTreeMap<_, _> = drafts
+        .iter()
+        .map(|draft| {
+            let all = &draft.verdict.candidates;
+            (Arc::as_ptr(all), all.without(is_quiet))
+        })
+        .collect();
+    let seats: Vec<_> = drafts
+        .iter()
+        .filter_map(|draft| {
+            Some(Seat {
+                address: draft.address,
+                candidates: remaining.get(&Arc::as_ptr(&draft.verdict.candidates))?,
+                holder: draft.holder.as_ref().filter(|holder| !is_quiet(holder)),
+            })
+        })
+        .collect();
+    let plan = owner::plan(&seats);
+    let left = drafts.iter().filter(|draft| is_left(draft));
+    left.filter_map(|draft| {
+        let heir = plan.get(&draft.address)?;
+        Some((draft.address, NodeName::clone(heir)))
+    })
+    .collect()
 }
 
 fn claims_by_address(segment: &Segment) -> BTreeMap<IpAddr, Vec<PeerClaim>> {
@@ -302,11 +347,13 @@ impl Draft<'_> {
         self.claims.len() + usize::from(self.mine) > 1
     }
 
-    fn view(self, chosen: Option<NodeName>) -> PlaceView {
+    fn view(self, chosen: Option<NodeName>, heir: Option<NodeName>) -> PlaceView {
         PlaceView {
             unfit: self.unfit,
             candidates: self.verdict.candidates,
             chosen,
+            heir,
+            owner_unfit: self.owner_unfit,
             claims: self.claims,
             fresh: self.facts.fresh,
             proxied: self.facts.proxied,

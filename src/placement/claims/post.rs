@@ -200,11 +200,12 @@ impl Post {
             return cx.standby_or(state);
         }
         if !vacant {
-            self.rest();
             if let Some(owner) = cx.best().filter(|owner| cx.led_here(owner)).cloned() {
+                self.rest();
                 let from = owner.node.clone();
                 return self.relieve(cx, owner, Origin::Rebalance { from });
             }
+            self.foresee(cx);
             return cx.standby_or(State::Waiting(Wait::Rank));
         }
         if cx.now < cx.ear.settled_at() {
@@ -221,10 +222,26 @@ impl Post {
         }
         match cx.best().cloned() {
             Some(old) => {
-                let from = old.node.clone();
-                self.relieve(cx, old, Origin::Handover { from })
+                let origin = Origin::Handover {
+                    from: old.node.clone(),
+                    why: cx.view.owner_unfit,
+                };
+                self.relieve(cx, old, origin)
             }
             None => self.succeed(cx),
+        }
+    }
+
+    /// The owner is well, or it has been silent for long and this node comes next: then the wire is asked already, and
+    /// the answer is there when the owner is lost.
+    fn foresee(&mut self, cx: &mut Context<'_>) {
+        self.vacant_since = None;
+        if cx.view.heir.as_ref() == Some(cx.me) && cx.now >= cx.ear.settled_at() {
+            let patience = cx.config.takeover_retry;
+            let (_, until) = self.inquiry.pursue(cx, Wonder::Takeover, |_| patience);
+            cx.wake_at(until);
+        } else {
+            self.inquiry.close();
         }
     }
 
@@ -281,11 +298,19 @@ impl Post {
             | Progress::Found(Finding::UnheardPeer { mac }) => return State::PeerUnheard { mac },
             Progress::Asking {
                 last: Some(Finding::Stranger { mac }),
+            }
+            | Progress::Found(Finding::Stranger { mac })
+                if first =>
+            {
+                return State::InUse { mac };
+            }
+            Progress::Asking {
+                last: Some(Finding::Stranger { mac }),
             } => return State::Conflict { mac },
             Progress::Asking { .. } | Progress::Found(Finding::Peer) => {
                 return State::Waiting(Wait::AskingTheWire);
             }
-            Progress::Found(Finding::Stranger { mac }) if first || alone => {
+            Progress::Found(Finding::Stranger { mac }) if alone => {
                 return State::Conflict { mac };
             }
             Progress::Found(Finding::Stranger { mac }) => Some(mac),
@@ -320,6 +345,7 @@ impl Post {
         contested: Option<Mac>,
     ) -> State {
         self.rest();
+        self.rivalry.start_over();
         self.last_owner = None;
         self.seen = self.seen.max(Some(epoch));
         self.round = self.round.wrapping_add(1);

@@ -55,7 +55,12 @@ pub enum State {
         /// Its hardware address.
         mac: Mac,
     },
-    /// Before the claim: a host that is no Herald node answers for it, so there is none.
+    /// Before the very first claim: a host that is no Herald node answers for it, so there is none.
+    InUse {
+        /// Its hardware address.
+        mac: Mac,
+    },
+    /// Before a takeover by a node that hears no other: a host that is no Herald node answers for it, so there is none.
     Conflict {
         /// Its hardware address.
         mac: Mac,
@@ -127,6 +132,8 @@ pub enum Origin {
     Handover {
         /// Which.
         from: NodeName,
+        /// Why it may not keep it.
+        why: Option<Unfit>,
     },
     /// From a peer that lives and may keep it, since somebody asked that addresses be spread anew.
     Rebalance {
@@ -165,6 +172,7 @@ impl State {
             Self::Standby { .. } => "Standby",
             Self::Waiting(wait) => wait.reason(),
             Self::PeerUnheard { .. } => "PeerUnheard",
+            Self::InUse { .. } => "InUse",
             Self::Conflict { .. } => "Conflict",
             Self::NoLink => "NoLink",
             Self::NotCandidate(unfit) => unfit.reason(),

@@ -58,6 +58,8 @@ impl World {
             unfit: None,
             candidates: candidates("a b c"),
             chosen: Some(name("a")),
+            heir: None,
+            owner_unfit: None,
             claims: Vec::new(),
             fresh: false,
             proxied: false,

@@ -188,7 +188,13 @@ fn the_plan_knows_the_claims_of_peers_and_of_this_node() {
     );
 
     // A peer that is leaving is no candidate, so its address needs an owner: c has none yet.
+    let owner_unfit = |world: &World| {
+        let view = &world.survey().places[&place("192.168.77.200", LAN)];
+        view.owner_unfit
+    };
+    assert_eq!(owner_unfit(&world), None);
     world.peer("b").leaving = true;
+    assert_eq!(owner_unfit(&world), Some(Unfit::Leaving));
     assert_eq!(world.chosen("192.168.77.200"), Some("c".into()));
     let claims = &world.survey().places[&place("192.168.77.200", LAN)].claims;
     assert_eq!(
@@ -209,6 +215,30 @@ fn the_plan_knows_the_claims_of_peers_and_of_this_node() {
         2,
     )]);
     assert!(world.chosen("192.168.77.201").is_some());
+}
+
+#[test]
+fn the_heir_of_a_quiet_owner_is_whom_all_choose_when_it_is_lost() {
+    let mut world = World::new();
+    let first = address("192.168.77.200");
+    world.peer("b").claims = Arc::new(BTreeMap::from([(first, 2)]));
+    let heir = |world: &World| {
+        let view = &world.survey().places[&place("192.168.77.200", LAN)];
+        (view.chosen.clone(), view.heir.clone())
+    };
+    assert_eq!(heir(&world), (None, None));
+    world.peer("b").quiet = true;
+    let (chosen, next) = heir(&world);
+    assert_eq!(chosen, None);
+    assert!(next.is_some_and(|next| next != "b".into()));
+    let next = heir(&world).1;
+    world
+        .segments
+        .get_mut(&LAN)
+        .unwrap()
+        .peers
+        .remove(&"b".into());
+    assert_eq!(heir(&world), (next, None));
 }
 
 #[test]

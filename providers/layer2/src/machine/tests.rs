@@ -2,6 +2,7 @@
 
 mod answering;
 mod asking;
+mod checking;
 mod conflicts;
 mod groups;
 mod links;
