@@ -140,6 +140,7 @@ impl Agent {
         self.next_heartbeat = now;
         self.dirty = true;
         self.view = view.clone();
+        self.forget_requests();
         self.proxied_at.clear();
         self.heard.clear();
         let segment = Segment {
@@ -152,6 +153,11 @@ impl Agent {
         self.published = Arc::default();
         self.asked.clear();
         self.announced.clear();
+    }
+
+    /// What was asked for is done, or was asked before the start: then it is no request.
+    fn forget_requests(&mut self) {
+        self.view.rebalance.retain(|_, pace| *pace == Pace::Slow);
     }
 
     pub(crate) fn stop(&mut self) {
@@ -369,7 +375,7 @@ impl Agent {
         let before = std::mem::take(&mut self.out);
         self.claims.step(time(now), &scene, &mut self.out);
         if self.out.rebalanced {
-            self.view.rebalance.retain(|_, pace| *pace == Pace::Slow);
+            self.forget_requests();
             self.dirty = true;
         }
         let claims_changed = before.claims != self.out.claims;
