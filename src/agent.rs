@@ -30,4 +30,5 @@ mod requests;
 mod run;
 mod soundness;
 
+pub(crate) use facts::Watched;
 pub use run::{Options, run};

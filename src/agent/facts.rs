@@ -24,14 +24,14 @@ use crate::{
     },
 };
 
-/// What the agent watches.
+/// What the agent watches, and `herald rebalance` reads to foresee what the agents will do.
 #[derive(Debug, Default)]
-pub(super) struct Watched {
-    pub(super) services: Table<ServiceRecord>,
-    pub(super) pools: Table<PoolRecord>,
-    pub(super) locks: Table<AllocationRecord>,
-    pub(super) nodes: Table<NodeRecord>,
-    pub(super) slices: Table<SliceRecord>,
+pub(crate) struct Watched {
+    pub(crate) services: Table<ServiceRecord>,
+    pub(crate) pools: Table<PoolRecord>,
+    pub(crate) locks: Table<AllocationRecord>,
+    pub(crate) nodes: Table<NodeRecord>,
+    pub(crate) slices: Table<SliceRecord>,
     /// How each address was announced when its pool or its lock last told: the objects may go, the address stays.
     remembered: BTreeMap<IpAddr, (Arc<[Layer2Rule]>, bool)>,
 }
@@ -45,7 +45,7 @@ type Prepared<'a> = BTreeMap<&'a [Layer2Rule], (Arc<[Layer2Rule]>, Arc<[Rule]>)>
 
 impl Watched {
     /// Whether every list has been read at least once.
-    pub(super) fn synced(&self) -> bool {
+    pub(crate) fn synced(&self) -> bool {
         self.services.synced()
             && self.pools.synced()
             && self.locks.synced()
@@ -54,7 +54,7 @@ impl Watched {
     }
 
     /// The nodes, as placement sees them.
-    pub(super) fn node_facts(&self) -> BTreeMap<NodeName, NodeFacts> {
+    pub(crate) fn node_facts(&self) -> BTreeMap<NodeName, NodeFacts> {
         let facts = self.nodes.iter().map(|(name, node)| {
             let facts = NodeFacts {
                 excluded: node.excluded,
@@ -70,7 +70,7 @@ impl Watched {
 
     /// Every address that this cluster announces by layer 2: it stands in the status of a Service of Herald's, and a
     /// pool that is known, or that its lock remembers, advertises it.
-    pub(super) fn address_facts(&mut self) -> BTreeMap<IpAddr, AddressFacts> {
+    pub(crate) fn address_facts(&mut self) -> BTreeMap<IpAddr, AddressFacts> {
         let remembered = std::mem::take(&mut self.remembered);
         let endpoints = self.endpoints();
         let mut prepared = Prepared::new();
@@ -118,7 +118,7 @@ impl Watched {
 
     /// Which of the addresses may move while their owners are well: those of pools that say so for always, and those
     /// of pools for which somebody has `asked`.
-    pub(super) fn rebalance<'a>(
+    pub(crate) fn rebalance<'a>(
         &self,
         addresses: impl Iterator<Item = &'a IpAddr>,
         asked: impl Fn(&PoolName) -> bool,
