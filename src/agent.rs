@@ -26,7 +26,9 @@ mod mind;
 mod moves;
 mod prompt;
 mod report;
+mod requests;
 mod run;
 mod soundness;
 
+pub(crate) use facts::Watched;
 pub use run::{Options, run};

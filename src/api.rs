@@ -30,7 +30,7 @@ pub use crds::{crds, crds_yaml};
 pub use names::*;
 pub use pool::{
     AddressPool, AddressPoolSpec, AddressPoolStatus, Advertisement, FallbackPolicy, FamilyStatus,
-    Layer2Advertisement, NodePortPolicy, PreferredNodes, SharingScope,
+    Layer2Advertisement, NodePortPolicy, PreferredNodes, RebalancePolicy, SharingScope,
 };
 pub use provider::Provider;
 pub use reason::Reason;

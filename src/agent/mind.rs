@@ -16,11 +16,14 @@ use super::{
     gates::Gates,
     memory::{Last, Memory},
     moves::{Move, tell},
+    requests::Requests,
     soundness::Readiness,
 };
 use crate::{
     membership::{OwnClaims, View},
-    placement::{self, AddressFacts, Claims, Event, Facts, Input, Loss, NodeFacts, Output, survey},
+    placement::{
+        self, AddressFacts, Claims, Event, Facts, Input, Loss, NodeFacts, Output, Scope, survey,
+    },
     world::{AllocationRecord, Change, NodeRecord, PoolRecord, ServiceRecord, SliceRecord},
 };
 
@@ -58,6 +61,7 @@ pub(super) struct Mind {
     claims: Claims,
     gates: Gates,
     readiness: Readiness,
+    requests: Requests,
     impaired: bool,
     /// The first complete view, or what was remembered of one, has been taken in.
     started: bool,
@@ -89,6 +93,7 @@ impl Mind {
             view,
             gates: Gates::default(),
             readiness: Readiness::default(),
+            requests: Requests::default(),
             impaired: false,
             started: false,
             recalled,
@@ -287,6 +292,7 @@ impl Mind {
             .iter()
             .filter_map(|(address, facts)| Some((*address, facts.services.first()?.key.clone())))
             .collect();
+        let rebalance = self.rebalance(now, &addresses);
         let segments = segments(&self.links, &self.view);
         let mut herald_macs: BTreeSet<_> = self.view.known_macs.iter().copied().collect();
         herald_macs.extend(self.links.values().map(|link| link.mac));
@@ -299,11 +305,15 @@ impl Mind {
             claimed: self.claims.claimed(),
             impaired: self.impaired,
             herald_macs: &herald_macs,
+            rebalance: &rebalance,
         });
         let mut output = std::mem::take(&mut self.output);
         self.claims.step(now, &scene, &mut output);
         for event in &output.events {
             self.log(event);
+        }
+        if output.rebalanced && self.requests.end() {
+            info!("rebalanced: every address that may move is where it should be");
         }
         self.rivals
             .retain(|place, _| output.claims.contains_key(place));
@@ -313,6 +323,20 @@ impl Mind {
         self.concluded_from = Some((nodes, addresses));
         self.checks.plan_review(now);
         Some((self.desired(now), claims))
+    }
+
+    /// What may move while its owner is well. Nothing while the API server has not said what is wanted now.
+    fn rebalance(&mut self, now: Time, addresses: &BTreeMap<IpAddr, AddressFacts>) -> Scope {
+        if !self.is_told() {
+            return Scope::new();
+        }
+        let pools = self.watched.pools.iter();
+        let said = pools.map(|(name, pool)| (name, pool.rebalance_asked.as_deref()));
+        for pool in self.requests.notice(now, said) {
+            info!(%pool, "asked to rebalance");
+        }
+        self.watched
+            .rebalance(addresses.keys(), |pool| self.requests.go_on(pool))
     }
 
     /// What is to be remembered. Nothing that the conclusions lead to need wait for it.

@@ -37,6 +37,12 @@ pub(super) fn tell(
     let address = place.address;
     match origin {
         Origin::First | Origin::Takeover { from: None, .. } => None,
+        Origin::Rebalance { from } => Some((
+            format!(
+                "{address} moved from {from} to {me} ({interface}): rebalanced, without a break"
+            ),
+            None,
+        )),
         Origin::Handover { from, why } => {
             let why = why.map_or(String::new(), |why| format!(" ({})", why.words()));
             let note = format!(
@@ -152,6 +158,11 @@ mod tests {
                     why: Some(Unfit::Leaving),
                 }),
                 "192.168.77.200 moved from a to b (eth0): a hands it over (its agent ends), without a break",
+                None,
+            ),
+            (
+                gained(Origin::Rebalance { from: "a".into() }),
+                "192.168.77.200 moved from a to b (eth0): rebalanced, without a break",
                 None,
             ),
         ] {

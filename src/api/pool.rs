@@ -117,6 +117,11 @@ pub struct AddressPoolSpec {
     #[schemars(length(min = 1, max = 16))]
     pub advertise: Option<Vec<Advertisement>>,
 
+    /// Whether addresses move while their nodes are well: back to preferred nodes, and evenly over equal ones. Each
+    /// move breaks the TCP connections that the new node gives to another endpoint.
+    #[serde(default)]
+    pub rebalance: RebalancePolicy,
+
     /// Who may share an address by key.
     #[serde(default)]
     pub sharing: SharingScope,
@@ -151,6 +156,16 @@ pub enum FallbackPolicy {
     None,
     /// Addresses of nodes.
     Nodes,
+}
+
+/// Whether addresses move while their nodes are well.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub enum RebalancePolicy {
+    /// Only when somebody says `herald rebalance`.
+    #[default]
+    Manual,
+    /// Always, one address of a network segment at a time, half a minute apart.
+    Automatic,
 }
 
 /// Who may share an address by key.

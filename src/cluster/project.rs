@@ -225,6 +225,8 @@ pub fn pool(object: &AddressPool) -> Option<PoolRecord> {
         rules,
         advertise: spec.advertise.clone(),
         ignore_exclude_label: spec.ignore_exclude_label,
+        rebalance: spec.rebalance,
+        rebalance_asked: object.annotations().get(api::ANNOTATION_REBALANCE).cloned(),
         status: object.status.clone(),
     })
 }

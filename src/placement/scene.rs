@@ -13,6 +13,7 @@ use super::{
     epoch::{self, Epoch},
     facts::{AddressFacts, NodeFacts, PeerLink, Segment},
     owner::{self, Seat},
+    rebalance::{self, Outlook, Pace, Scope},
 };
 
 /// What [`survey`] starts from.
@@ -33,6 +34,8 @@ pub struct Facts<'a> {
     /// The hardware addresses of all Herald nodes ever known, this one's among them or not. Those that are not heard
     /// matter most: a peer that cannot be heard is no stranger.
     pub herald_macs: &'a BTreeSet<Mac>,
+    /// The addresses that may move to a better place while their owners are well.
+    pub rebalance: &'a Scope,
 }
 
 /// Everything at one moment, whole.
@@ -65,6 +68,8 @@ pub struct SegmentView {
     pub quiet: usize,
     /// The hardware addresses of those that are heard.
     pub heard_macs: BTreeSet<Mac>,
+    /// What a rebalance would do here; `None` where no address is in its scope.
+    pub outlook: Option<Outlook>,
 }
 
 /// One address on one link.
@@ -107,6 +112,7 @@ struct Draft<'a> {
     facts: &'a AddressFacts,
     verdict: Verdict,
     unfit: Option<Unfit>,
+    mine: bool,
     owner_unfit: Option<Unfit>,
     claims: Vec<PeerClaim>,
     holder: Option<NodeName>,
@@ -149,6 +155,7 @@ pub fn survey(facts: &Facts<'_>) -> Scene {
                     .values()
                     .flat_map(|peer| peer.macs.iter().copied())
                     .collect(),
+                outlook: None,
             },
         );
         let drafts = draft(facts, interface, segment);
@@ -164,6 +171,9 @@ pub fn survey(facts: &Facts<'_>) -> Scene {
             .into_iter()
             .map(|(address, node)| (address, node.clone()))
             .collect();
+        if let Some(view) = scene.segments.get_mut(&interface) {
+            view.outlook = outlook(facts, segment, &drafts, &seats, &plan);
+        }
         let mut heirs = heirs(segment, &drafts);
         scene.places.extend(drafts.into_iter().map(|draft| {
             let place = Place {
@@ -176,6 +186,36 @@ pub fn survey(facts: &Facts<'_>) -> Scene {
         }));
     }
     scene
+}
+
+/// What a rebalance would do on the segment; `None` if it concerns nothing there.
+fn outlook(
+    facts: &Facts<'_>,
+    segment: &Segment,
+    drafts: &[Draft<'_>],
+    seats: &[Seat<'_>],
+    plan: &BTreeMap<IpAddr, NodeName>,
+) -> Option<Outlook> {
+    let paces = seats
+        .iter()
+        .filter_map(|seat| facts.rebalance.get(&seat.address));
+    let pace = paces.max()?;
+    let contested = drafts.iter().any(Draft::is_contested);
+    let unready = |node: &NodeName| facts.nodes.get(node).is_some_and(|facts| facts.unready);
+    let peers = segment.peers.iter();
+    let steady = peers
+        .filter(|(_, peer)| !peer.leaving && !peer.quiet && !peer.impaired)
+        .map(|(node, _)| node)
+        .chain((!facts.impaired).then_some(facts.me))
+        .filter(|node| !unready(node))
+        .collect();
+    let next = || rebalance::next_move(seats, facts.rebalance, &steady);
+    Some(Outlook {
+        next: (!contested).then(next).flatten(),
+        vacant: plan.keys().copied().collect(),
+        contested,
+        asked: *pace == Pace::Asked,
+    })
 }
 
 /// The judge of a segment, also for [`Judge::explain`].
@@ -233,6 +273,7 @@ fn draft<'a>(facts: &Facts<'a>, interface: IfIndex, segment: &'a Segment) -> Vec
                 .and_then(|holder| judge.unfit(address, about, &verdict, holder)),
             verdict,
             unfit,
+            mine: mine.is_some(),
             claims,
             holder,
         });
@@ -300,6 +341,10 @@ fn holder<'a>(
 }
 
 impl Draft<'_> {
+    fn is_contested(&self) -> bool {
+        self.claims.len() + usize::from(self.mine) > 1
+    }
+
     fn view(self, chosen: Option<NodeName>, heir: Option<NodeName>) -> PlaceView {
         PlaceView {
             unfit: self.unfit,

@@ -200,6 +200,11 @@ impl Post {
             return cx.standby_or(state);
         }
         if !vacant {
+            if let Some(owner) = cx.best().filter(|owner| cx.led_here(owner)).cloned() {
+                self.rest();
+                let from = owner.node.clone();
+                return self.relieve(cx, owner, Origin::Rebalance { from });
+            }
             self.foresee(cx);
             return cx.standby_or(State::Waiting(Wait::Rank));
         }
@@ -216,7 +221,13 @@ impl Post {
             return cx.standby_or(State::Waiting(Wait::Rank));
         }
         match cx.best().cloned() {
-            Some(old) => self.relieve(cx, old),
+            Some(old) => {
+                let origin = Origin::Handover {
+                    from: old.node.clone(),
+                    why: cx.view.owner_unfit,
+                };
+                self.relieve(cx, old, origin)
+            }
             None => self.succeed(cx),
         }
     }
@@ -250,7 +261,7 @@ impl Post {
     }
 
     /// A planned handover: the old owner lives, and answers until it sees the claim.
-    fn relieve(&mut self, cx: &mut Context<'_>, old: PeerClaim) -> State {
+    fn relieve(&mut self, cx: &mut Context<'_>, old: PeerClaim, origin: Origin) -> State {
         self.inquiry.close();
         if !old.leaving {
             let next = self.damper.open_at();
@@ -261,16 +272,7 @@ impl Post {
             self.damper.count(cx.now, cx.config);
         }
         let epoch = epoch::above(self.seen.unwrap_or(old.epoch));
-        self.gain(
-            cx,
-            epoch,
-            Gain::Takeover,
-            Origin::Handover {
-                from: old.node,
-                why: cx.view.owner_unfit,
-            },
-            None,
-        )
+        self.gain(cx, epoch, Gain::Takeover, origin, None)
     }
 
     /// Nobody claims it: claim it unless the wire says no.

@@ -18,6 +18,8 @@ pub struct Output {
     pub states: BTreeMap<Place, State>,
     /// This agent has listened for long enough on every link that is up.
     pub settled: bool,
+    /// A rebalance that was asked for has come to rest on every segment that it concerns.
+    pub rebalanced: bool,
     /// The heartbeats shall say that this node is leaving.
     pub leaving: bool,
     /// After [`super::Input::Leave`]: nothing is left to wait for.
@@ -132,6 +134,11 @@ pub enum Origin {
         from: NodeName,
         /// Why it may not keep it.
         why: Option<Unfit>,
+    },
+    /// From a peer that lives and may keep it, since somebody asked that addresses be spread anew.
+    Rebalance {
+        /// Which.
+        from: NodeName,
     },
 }
 

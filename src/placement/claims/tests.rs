@@ -1,5 +1,6 @@
 mod gaining;
 mod keeping;
+mod rebalancing;
 mod rivalry;
 
 use std::{net::IpAddr, sync::Arc};
@@ -71,6 +72,7 @@ impl World {
             heard: BTreeSet::from(["b", "c"].map(name)),
             quiet: 0,
             heard_macs: BTreeSet::from(["b", "c"].map(mac)),
+            outlook: None,
         };
         Self {
             scene: Scene {

@@ -13,6 +13,7 @@ struct World {
     addresses: BTreeMap<IpAddr, AddressFacts>,
     segments: BTreeMap<IfIndex, Segment>,
     claimed: BTreeMap<Place, Epoch>,
+    rebalance: Scope,
 }
 
 fn address(text: &str) -> IpAddr {
@@ -75,6 +76,7 @@ impl World {
                 (OTHER, segment(OTHER, "10.0.0.1/8", &[])),
             ]),
             claimed: BTreeMap::new(),
+            rebalance: Scope::new(),
         }
     }
 
@@ -96,6 +98,7 @@ impl World {
             claimed: &self.claimed,
             impaired: false,
             herald_macs: &BTreeSet::new(),
+            rebalance: &self.rebalance,
         })
     }
 
@@ -256,4 +259,68 @@ fn the_best_of_two_claims_holds() {
     world.nodes.remove(&NodeName::from(ME));
     // This node's claim is the best, and it is no candidate: the address needs an owner.
     assert!(world.chosen("192.168.77.200").is_some());
+}
+
+/// Node `a` owns both addresses and somebody asked for a rebalance; `b` and `c` have none.
+fn asked_for() -> World {
+    let mut world = World::new();
+    for text in ["192.168.77.200", "192.168.77.201"] {
+        world.claimed.insert(place(text, LAN), 2);
+        world.rebalance.insert(address(text), Pace::Asked);
+    }
+    world
+}
+
+fn outlook(world: &World, interface: IfIndex) -> Option<Outlook> {
+    world.survey().segments[&interface].outlook.clone()
+}
+
+#[test]
+fn a_rebalance_concerns_only_segments_with_its_addresses() {
+    let world = asked_for();
+    let told = outlook(&world, LAN).unwrap();
+    assert!(told.asked && !told.contested && told.vacant.is_empty());
+    assert_eq!(told.next.unwrap().from, ME.into());
+    assert_eq!(outlook(&world, OTHER), None);
+    assert_eq!(outlook(&World::new(), LAN), None);
+}
+
+#[test]
+fn nothing_is_next_while_an_address_has_two_owners_and_nothing_leads_to_who_is_unwell() {
+    let mut world = asked_for();
+    world.peer("b").claims = Arc::new(BTreeMap::from([(address("192.168.77.200"), 4)]));
+    let told = outlook(&world, LAN).unwrap();
+    assert_eq!((told.next, told.contested), (None, true));
+
+    let unwell: [fn(&mut World); 4] = [
+        |world| {
+            ["b", "c"]
+                .into_iter()
+                .for_each(|n| world.peer(n).quiet = true)
+        },
+        |world| {
+            ["b", "c"]
+                .into_iter()
+                .for_each(|n| world.peer(n).impaired = true)
+        },
+        |world| {
+            ["b", "c"]
+                .into_iter()
+                .for_each(|n| world.peer(n).leaving = true)
+        },
+        |world| world.nodes.get_mut(&ME.into()).unwrap().unready = true,
+    ];
+    for (number, fail) in unwell.into_iter().enumerate() {
+        let mut world = asked_for();
+        fail(&mut world);
+        assert_eq!(outlook(&world, LAN).unwrap().next, None, "case {number}");
+    }
+}
+
+#[test]
+fn an_address_that_waits_for_an_owner_is_told() {
+    let mut world = asked_for();
+    world.claimed.remove(&place("192.168.77.201", LAN));
+    let vacant = outlook(&world, LAN).unwrap().vacant;
+    assert_eq!(vacant, [address("192.168.77.201")].into());
 }
