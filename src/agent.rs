@@ -25,10 +25,11 @@ mod metrics;
 mod mind;
 mod moves;
 mod prompt;
+mod records;
 mod report;
 mod requests;
 mod run;
 mod soundness;
 
-pub(crate) use facts::Watched;
+pub(crate) use facts::{Watch, Watched};
 pub use run::{Options, run};

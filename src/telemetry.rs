@@ -4,4 +4,4 @@ mod http;
 mod log;
 
 pub use http::{Health, HttpError, bind, serve};
-pub use log::{LogFormat, start_logging};
+pub use log::{LogFormat, logged, start_logging};

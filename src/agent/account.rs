@@ -19,10 +19,10 @@ const MOST: usize = 1000;
 /// And how many failed checks.
 const MOST_FAILED: usize = 100;
 /// A conflict that was not seen for so long is over.
-const CONFLICT_FADES: Duration = Duration::from_secs(60);
+pub(super) const CONFLICT_FADES: Duration = Duration::from_secs(60);
 
 /// Since when each place has been in its state, as wall-clock time that does not change from report to report.
-pub(super) type Since = BTreeMap<(Place, Matter), String>;
+pub(super) type Since = BTreeMap<(Place, Matter), Timestamp>;
 
 /// What is told of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,10 +87,10 @@ fn begin(
     place: Place,
     matter: Matter,
 ) -> String {
-    let known = since.get(&(place, matter)).cloned();
-    let began = known.unwrap_or_else(|| round(clock).to_string());
-    kept.insert((place, matter), began.clone());
-    began
+    let known = since.get(&(place, matter)).copied();
+    let began = known.unwrap_or_else(|| round(clock));
+    kept.insert((place, matter), began);
+    began.to_string()
 }
 
 /// What is found out about the addresses of other nodes, if any falls to this one.
@@ -171,8 +171,7 @@ fn say(mind: &Mind, now: Time, place: Place, state: &State) -> Option<AnnouncedA
     Some(AnnouncedAddress {
         address: place.address.to_string(),
         service: mind
-            .services
-            .get(&place.address)
+            .service(place.address)
             .map(ToString::to_string)
             .unwrap_or_default(),
         interface: mind.interface(place.interface),

@@ -10,8 +10,7 @@ use herald_spi::{IfIndex, Links, NodeName, PoolName, ServiceKey, Time};
 use ipnet::IpNet;
 
 use crate::{
-    api::{self, Reason, RebalancePolicy},
-    cluster::Classes,
+    api::RebalancePolicy,
     ipam::Selector,
     membership::View,
     placement::{
@@ -19,19 +18,32 @@ use crate::{
         Segment, ServiceFacts,
     },
     world::{
-        AllocationRecord, Layer2Rule, LockKey, NodeRecord, PoolRecord, ServiceRecord, SliceRecord,
-        Table, TrafficPolicy,
+        Change, Layer2Rule, LockKey, NodeRecord, PoolRecord, SliceRecord, Table, TrafficPolicy,
     },
 };
+
+use super::records::{Announced, Care, Lock, Shelf};
+
+/// What a watch says.
+#[derive(Debug)]
+pub(crate) enum Watch {
+    Services(Change<Announced>),
+    /// Boxed: it is several times as large as the others, and rare.
+    Pools(Box<Change<PoolRecord>>),
+    Locks(Change<Lock>),
+    Nodes(Change<NodeRecord>),
+    Slices(Change<SliceRecord>),
+}
 
 /// What the agent watches, and `herald rebalance` reads to foresee what the agents will do.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
-    pub(crate) services: Table<ServiceRecord>,
+    pub(super) services: Table<Announced>,
     pub(crate) pools: Table<PoolRecord>,
-    pub(crate) locks: Table<AllocationRecord>,
+    locks: Table<Lock>,
     pub(crate) nodes: Table<NodeRecord>,
-    pub(crate) slices: Table<SliceRecord>,
+    slices: Table<SliceRecord>,
+    shelf: Shelf,
     /// How each address was announced when its pool or its lock last told: the objects may go, the address stays.
     remembered: BTreeMap<IpAddr, (Arc<[Layer2Rule]>, bool)>,
 }
@@ -44,6 +56,19 @@ type Advertised<'a> = (&'a [Layer2Rule], bool);
 type Prepared<'a> = BTreeMap<&'a [Layer2Rule], (Arc<[Layer2Rule]>, Arc<[Rule]>)>;
 
 impl Watched {
+    /// Takes in what a watch says. Whether that changes anything.
+    pub(crate) fn take(&mut self, watch: Watch) -> bool {
+        let before = self.synced();
+        let same = match watch {
+            Watch::Services(change) => self.services.take(change).is_empty(),
+            Watch::Pools(change) => self.pools.take(*change).is_empty(),
+            Watch::Locks(change) => self.locks.take(self.shelf.sort(change)).is_empty(),
+            Watch::Nodes(change) => self.nodes.take(change).is_empty(),
+            Watch::Slices(change) => self.slices.take(change).is_empty(),
+        };
+        !same || self.synced() != before
+    }
+
     /// Whether every list has been read at least once.
     pub(crate) fn synced(&self) -> bool {
         self.services.synced()
@@ -77,10 +102,8 @@ impl Watched {
         let mut told = BTreeMap::new();
         let mut facts: BTreeMap<IpAddr, AddressFacts> = BTreeMap::new();
         for (key, service) in self.services.iter() {
-            for address in service
-                .status_addresses()
-                .filter(|address| self.is_ours(service, *address))
-            {
+            let addresses = service.addresses.iter().copied();
+            for address in addresses.filter(|address| self.is_ours(service, *address)) {
                 let Some((written, ignore_exclude_label)) =
                     self.advertised(address).or_else(|| {
                         remembered
@@ -104,7 +127,8 @@ impl Watched {
                     .or_insert_with(|| AddressFacts {
                         rules: Arc::clone(rules),
                         ignore_exclude_label,
-                        services: Vec::new(),
+                        // Most are not shared.
+                        services: Vec::with_capacity(1),
                         fresh: false,
                         proxied: true,
                     })
@@ -178,21 +202,14 @@ impl Watched {
             })
     }
 
-    /// Herald's by its class, by Herald's own condition, or by the lock that it holds. A Service that another
-    /// controller looks after carries that condition too, with the one reason that says so.
-    fn is_ours(&self, service: &ServiceRecord, address: IpAddr) -> bool {
-        let locked = || {
-            let lock = self.locks.get(&LockKey::Address(address));
-            lock.is_some_and(|lock| lock.is_held_by(&service.uid))
-        };
-        let of_nodes = |reason: &str| reason == Reason::FELL_BACK_TO_NODES.as_str();
-        match (&service.class, &service.allocated) {
-            // Addresses of nodes are answered for by the nodes themselves.
-            (Some(class), _) if class == api::CLASS_NODE => false,
-            (_, Some(condition)) if of_nodes(&condition.reason) => false,
-            (Some(_), _) => Classes::OwnOnly.include(service.class.as_deref()),
-            (None, Some(condition)) => condition.reason != Reason::FOREIGN_CONTROLLER.as_str(),
-            (None, None) => locked(),
+    fn is_ours(&self, service: &Announced, address: IpAddr) -> bool {
+        match service.care {
+            Care::Ours => true,
+            Care::Others => false,
+            Care::ByLock => {
+                let lock = self.locks.get(&LockKey::Address(address));
+                lock.is_some_and(|lock| lock.holders.contains(&service.uid))
+            }
         }
     }
 
@@ -275,7 +292,7 @@ pub(super) fn segments(links: &Links, view: &View) -> BTreeMap<IfIndex, Segment>
 }
 
 fn policy(
-    service: &ServiceRecord,
+    service: &Announced,
     endpoints: Option<&(BTreeSet<NodeName>, BTreeSet<NodeName>)>,
 ) -> Policy {
     match service.policy {

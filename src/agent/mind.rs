@@ -11,8 +11,9 @@ use herald_spi::{Desired, IfIndex, Links, Mac, NodeName, Place, Report, ServiceK
 use tracing::{info, warn};
 
 use super::{
+    account::CONFLICT_FADES,
     check::Checks,
-    facts::{Watched, segments},
+    facts::{Watch, Watched, segments},
     gates::Gates,
     memory::{Last, Memory},
     moves::{Move, tell},
@@ -24,20 +25,9 @@ use crate::{
     placement::{
         self, AddressFacts, Claims, Event, Facts, Input, Loss, NodeFacts, Output, Scope, survey,
     },
-    world::{AllocationRecord, Change, NodeRecord, PoolRecord, ServiceRecord, SliceRecord},
 };
 
 mod checking;
-
-/// What a watch says.
-#[derive(Debug)]
-pub(super) enum Watch {
-    Services(Change<ServiceRecord>),
-    Pools(Change<PoolRecord>),
-    Locks(Change<AllocationRecord>),
-    Nodes(Change<NodeRecord>),
-    Slices(Change<SliceRecord>),
-}
 
 /// A host that is no Herald node and claims an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +36,15 @@ pub(super) struct Rival {
     pub(super) seen: Time,
 }
 
-/// What the API server says of nodes and of addresses.
-type Cluster = (
-    BTreeMap<NodeName, NodeFacts>,
-    BTreeMap<IpAddr, AddressFacts>,
-);
+/// What is known of nodes and of addresses; drawn up anew only when something of it may have changed.
+#[derive(Clone, Debug, PartialEq)]
+struct Cluster {
+    nodes: Arc<BTreeMap<NodeName, NodeFacts>>,
+    addresses: Arc<BTreeMap<IpAddr, AddressFacts>>,
+}
+
+/// Conclusions are drawn at least so often.
+const RECONSIDER: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub(super) struct Mind {
@@ -69,15 +63,16 @@ pub(super) struct Mind {
     recalled: Memory,
     /// What is to be remembered.
     memory: Arc<Memory>,
-    /// What the last conclusions were drawn from, until that is remembered.
-    concluded_from: Option<Cluster>,
+    /// What the last conclusions were drawn from.
+    cluster: Option<Cluster>,
+    /// Something may have changed of that.
+    stale: bool,
+    concluded_at: Time,
     /// The hardware addresses of all Herald nodes ever known.
     herald_macs: BTreeSet<Mac>,
     pub(super) rivals: BTreeMap<Place, Rival>,
     pub(super) failing: BTreeMap<Place, String>,
     pub(super) checks: Checks,
-    /// A Service for each address, for the report.
-    pub(super) services: BTreeMap<IpAddr, ServiceKey>,
     pub(super) output: Output,
     missed: bool,
 }
@@ -98,24 +93,22 @@ impl Mind {
             started: false,
             recalled,
             memory: Arc::default(),
-            concluded_from: None,
+            cluster: None,
+            stale: true,
+            concluded_at: Time::ZERO,
             herald_macs: BTreeSet::new(),
             rivals: BTreeMap::new(),
             failing: BTreeMap::new(),
-            services: BTreeMap::new(),
             output: Output::default(),
             missed: false,
         }
     }
 
-    pub(super) fn watch(&mut self, watch: Watch) {
-        match watch {
-            Watch::Services(change) => drop(self.watched.services.take(change)),
-            Watch::Pools(change) => drop(self.watched.pools.take(change)),
-            Watch::Locks(change) => drop(self.watched.locks.take(change)),
-            Watch::Nodes(change) => drop(self.watched.nodes.take(change)),
-            Watch::Slices(change) => drop(self.watched.slices.take(change)),
-        }
+    /// Takes in what a watch says. Whether that changes anything.
+    pub(super) fn watch(&mut self, watch: Watch) -> bool {
+        let changed = self.watched.take(watch);
+        self.stale |= changed;
+        changed
     }
 
     pub(super) fn report(&mut self, now: Time, report: Report) {
@@ -199,12 +192,25 @@ impl Mind {
 
     /// Takes in what kube-proxy tells. Whether that changes anything.
     pub(super) fn kube_proxy(&mut self, now: Time, metrics: Option<&str>) -> bool {
-        self.gates.ask(now, metrics)
+        let opened = self.gates.ask(now, metrics);
+        self.stale |= opened;
+        opened
     }
 
     /// When to draw conclusions even if nothing happens.
-    pub(super) fn next_deadline(&self) -> Option<Time> {
-        self.claims.next_deadline()
+    pub(super) fn next_deadline(&self) -> Time {
+        let fades = self
+            .rivals
+            .values()
+            .map(|rival| rival.seen + CONFLICT_FADES);
+        let fades = fades.filter(|at| *at > self.concluded_at);
+        let others = [self.claims.next_deadline(), self.readiness.next_deadline()];
+        let reconsider = self.concluded_at + RECONSIDER;
+        others
+            .into_iter()
+            .flatten()
+            .chain(fades)
+            .fold(reconsider, Time::min)
     }
 
     /// Whether everything that is watched has been listed, this node is among it, and this agent has listened for
@@ -245,19 +251,43 @@ impl Mind {
     }
 
     /// The cluster as the API server tells it, or as it was remembered until then. `None` if neither is known.
-    fn cluster(&mut self, now: Time) -> Option<Cluster> {
-        if self.is_told() {
+    fn cluster(&mut self, now: Time, unix: f64) -> Option<Cluster> {
+        self.stale |= self.readiness.next_deadline().is_some_and(|at| at <= now);
+        if !std::mem::take(&mut self.stale) {
+            return self.cluster.clone();
+        }
+        let (nodes, mut addresses) = if self.is_told() {
             self.miss_own_node();
             let mut nodes = self.watched.node_facts();
             let ready = self.watched.nodes.iter();
             let ready = ready.map(|(name, node)| (name, node.ready));
             self.readiness.notice(now, ready, &mut nodes);
-            return Some((nodes, self.watched.address_facts()));
+            (nodes, self.watched.address_facts())
+        } else if self.recalled.nodes.is_empty() {
+            return None;
+        } else {
+            let Memory {
+                nodes, addresses, ..
+            } = &self.recalled;
+            (BTreeMap::clone(nodes), BTreeMap::clone(addresses))
+        };
+        self.gates.notice(now, unix, &mut addresses, !self.started);
+        self.started = true;
+        let cluster = Cluster {
+            nodes: Arc::new(nodes),
+            addresses: Arc::new(addresses),
+        };
+        // What is the same again stays the same object: comparing it costs nothing from then on.
+        if self.cluster.as_ref() != Some(&cluster) {
+            self.cluster = Some(cluster);
         }
-        let Memory {
-            nodes, addresses, ..
-        } = &self.recalled;
-        (!nodes.is_empty()).then(|| (BTreeMap::clone(nodes), BTreeMap::clone(addresses)))
+        self.cluster.clone()
+    }
+
+    /// A Service that has the address.
+    pub(super) fn service(&self, address: IpAddr) -> Option<&ServiceKey> {
+        let facts = self.cluster.as_ref()?.addresses.get(&address)?;
+        Some(&facts.services.first()?.key)
     }
 
     /// The addresses that moved to this node with the last conclusions.
@@ -270,8 +300,8 @@ impl Mind {
             let silent_since = |node: &NodeName| segment?.lost.get(node).copied();
             let interface = self.interface(place.interface);
             let (note, without_owner) = tell(now, &self.me, &interface, event, silent_since)?;
-            let service = self.services.get(&place.address).and_then(|key| {
-                let uid = self.watched.services.get(key)?.uid.clone();
+            let service = self.service(place.address).and_then(|key| {
+                let uid = self.watched.services.get(key)?.uid.to_string();
                 Some((key.clone(), uid))
             });
             Some(Move {
@@ -285,13 +315,8 @@ impl Mind {
 
     /// Draws the conclusions. `None` before anything is known: then nothing is announced.
     pub(super) fn conclude(&mut self, now: Time, unix: f64) -> Option<(Desired, OwnClaims)> {
-        let (nodes, mut addresses) = self.cluster(now)?;
-        self.gates.notice(now, unix, &mut addresses, !self.started);
-        self.started = true;
-        self.services = addresses
-            .iter()
-            .filter_map(|(address, facts)| Some((*address, facts.services.first()?.key.clone())))
-            .collect();
+        self.concluded_at = now;
+        let Cluster { nodes, addresses } = self.cluster(now, unix)?;
         let rebalance = self.rebalance(now, &addresses);
         let segments = segments(&self.links, &self.view);
         let mut herald_macs: BTreeSet<_> = self.view.known_macs.iter().copied().collect();
@@ -320,7 +345,6 @@ impl Mind {
         let claims = output.claims.clone();
         self.output = output;
         self.herald_macs = herald_macs;
-        self.concluded_from = Some((nodes, addresses));
         self.checks.plan_review(now);
         Some((self.desired(now), claims))
     }
@@ -341,7 +365,7 @@ impl Mind {
 
     /// What is to be remembered. Nothing that the conclusions lead to need wait for it.
     pub(super) fn remember(&mut self) -> &Arc<Memory> {
-        let Some((nodes, addresses)) = self.concluded_from.take() else {
+        let Some(Cluster { nodes, addresses }) = self.cluster.clone() else {
             return &self.memory;
         };
         let names: BTreeMap<IfIndex, Arc<str>> = self
@@ -356,8 +380,8 @@ impl Mind {
         });
         let memory = Memory {
             incarnation: self.view.incarnation.0,
-            nodes: Arc::new(nodes),
-            addresses: Arc::new(addresses),
+            nodes,
+            addresses,
             claims: claims.collect(),
             macs: self.herald_macs.clone(),
         };

@@ -6,9 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
-    core::ObjectMeta,
+    core::{ObjectMeta, TypeMeta},
 };
-use serde_json::json;
+use serde::Serialize;
 use tokio::{sync::watch, time};
 use tracing::warn;
 
@@ -27,6 +27,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct Account {
     pub(super) node_uid: Option<String>,
     pub(super) status: NodeAnnouncementsStatus,
+}
+
+/// What is applied. Written as it stands: a tree of JSON values of a thousand addresses would take megabytes.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    types: TypeMeta,
+    metadata: ObjectMeta,
+    status: &'a NodeAnnouncementsStatus,
 }
 
 /// Keeps the object as the account says until the sender is gone.
@@ -58,12 +67,14 @@ pub(super) async fn keep(client: Client, node: String, mut account: watch::Recei
 
 async fn write(api: &Api<NodeAnnouncements>, node: &str, account: &Account) -> kube::Result<()> {
     let params = PatchParams::apply(api::AGENT).force();
-    let body = json!({
-        "apiVersion": format!("{}/{}", api::GROUP, api::VERSION),
-        "kind": "NodeAnnouncements",
-        "metadata": { "name": node },
-        "status": account.status,
-    });
+    let body = Told {
+        types: TypeMeta::resource::<NodeAnnouncements>(),
+        metadata: ObjectMeta {
+            name: Some(node.to_owned()),
+            ..ObjectMeta::default()
+        },
+        status: &account.status,
+    };
     match api.patch_status(node, &params, &Patch::Apply(&body)).await {
         Err(error) if cluster::is_gone(&error) => {
             let owner = account.node_uid.as_ref().map(|uid| OwnerReference {

@@ -25,12 +25,14 @@ use tracing::{error, info};
 use super::{
     account::{Since, account},
     check::Checks,
-    events, host,
+    events,
+    facts::Watch,
+    host,
     keys::Source,
     kube_proxy,
     memory::{self, Memory},
     metrics::Metrics,
-    mind::{Mind, Watch},
+    mind::Mind,
     moves::{Allowance, Move},
     prompt,
     report::{self, Account},
@@ -248,7 +250,7 @@ fn watch(client: &Client, sender: &mpsc::Sender<Watch>, tasks: &mut JoinSet<()>)
     let balancers = config().fields("spec.type=LoadBalancer");
     let of_services = config().labels("kubernetes.io/service-name,!service.kubernetes.io/headless");
     macro_rules! pump {
-        ($kind:ty, $config:expr, $project:path, $wrap:path) => {
+        ($kind:ty, $config:expr, $project:expr, $wrap:expr) => {
             let api: Api<$kind> = Api::all(client.clone());
             tasks.spawn(pump(
                 api,
@@ -260,14 +262,12 @@ fn watch(client: &Client, sender: &mpsc::Sender<Watch>, tasks: &mut JoinSet<()>)
             ));
         };
     }
-    pump!(Service, balancers, cluster::service, Watch::Services);
-    pump!(AddressPool, config(), cluster::pool, Watch::Pools);
-    pump!(
-        AddressAllocation,
-        config(),
-        cluster::allocation,
-        Watch::Locks
-    );
+    let service = |object: &Service| cluster::service(object).map(Into::into);
+    let lock = |object: &AddressAllocation| cluster::allocation(object).map(Into::into);
+    pump!(Service, balancers, service, Watch::Services);
+    let pools = |change| Watch::Pools(Box::new(change));
+    pump!(AddressPool, config(), cluster::pool, pools);
+    pump!(AddressAllocation, config(), lock, Watch::Locks);
     pump!(Node, config(), cluster::node, Watch::Nodes);
     pump!(EndpointSlice, of_services, cluster::slice, Watch::Slices);
 }
@@ -345,6 +345,7 @@ impl Turning {
                     leaving_until = Some(Instant::now() + HAND_OVER);
                 }
                 () = time::sleep_until(deadline) => self.dirty = true,
+                () = time::sleep(BEAT) => {}
             }
         }
     }
@@ -354,16 +355,12 @@ impl Turning {
     }
 
     fn deadline(&self, leaving_until: Option<Instant>) -> Instant {
-        let beat = Instant::now() + BEAT;
-        let claims = self
-            .mind
-            .next_deadline()
-            .map(|at| self.origin + at.since_start());
+        let next = self.origin + self.mind.next_deadline().since_start();
         let first_report = Some(self.origin + FIRST_REPORT).filter(|at| *at > Instant::now());
-        [claims, leaving_until, first_report]
+        [leaving_until, first_report]
             .into_iter()
             .flatten()
-            .fold(beat, Instant::min)
+            .fold(next, Instant::min)
     }
 
     /// Lets changes that come together be seen together.
@@ -381,8 +378,7 @@ impl Turning {
     }
 
     fn watch(&mut self, watch: Watch) {
-        self.mind.watch(watch);
-        self.dirty = true;
+        self.dirty |= self.mind.watch(watch);
     }
 
     /// Checks change nothing that placement decides by.

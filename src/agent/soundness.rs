@@ -35,6 +35,11 @@ pub(super) struct Readiness {
 }
 
 impl Readiness {
+    /// When a doubt will have lasted for long enough to count.
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.doubted.values().min().map(|since| *since + LASTS)
+    }
+
     /// Takes in who is ready, and tells placement who has not been for a while.
     pub(super) fn notice<'a>(
         &mut self,

@@ -40,7 +40,7 @@ use super::{
     status::{BALANCERS, Report},
 };
 use crate::{
-    agent::Watched,
+    agent::{Watch, Watched},
     api::{self, AddressAllocation, AddressPool, NodeAnnouncements},
     cluster,
     world::Change,
@@ -140,21 +140,26 @@ impl Scene {
             reports(reader),
         )?;
         let mut watched = Watched::default();
-        drop(watched.pools.take(Change::Reset(
-            pools.iter().filter_map(cluster::pool).collect(),
-        )));
-        drop(watched.services.take(Change::Reset(
-            services.iter().filter_map(cluster::service).collect(),
-        )));
-        drop(watched.locks.take(Change::Reset(
-            allocations.iter().filter_map(cluster::allocation).collect(),
-        )));
-        drop(watched.nodes.take(Change::Reset(
-            nodes.iter().filter_map(cluster::node).collect(),
-        )));
-        drop(watched.slices.take(Change::Reset(
-            slices.iter().filter_map(cluster::slice).collect(),
-        )));
+        let services = services.iter().filter_map(cluster::service).map(Into::into);
+        let locks = allocations
+            .iter()
+            .filter_map(cluster::allocation)
+            .map(Into::into);
+        for list in [
+            Watch::Pools(Box::new(Change::Reset(
+                pools.iter().filter_map(cluster::pool).collect(),
+            ))),
+            Watch::Services(Change::Reset(services.collect())),
+            Watch::Locks(Change::Reset(locks.collect())),
+            Watch::Nodes(Change::Reset(
+                nodes.iter().filter_map(cluster::node).collect(),
+            )),
+            Watch::Slices(Change::Reset(
+                slices.iter().filter_map(cluster::slice).collect(),
+            )),
+        ] {
+            watched.take(list);
+        }
         let there: BTreeSet<PoolName> =
             watched.pools.iter().map(|(name, _)| name.clone()).collect();
         Ok(Self {

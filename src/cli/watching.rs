@@ -12,9 +12,14 @@ use tokio::{
     task::JoinSet,
     time,
 };
-use tracing_subscriber::{EnvFilter, fmt::format::debug_fn};
+use tracing_subscriber::{
+    fmt::{self, format::debug_fn},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use super::output::{self, Answer, Format};
+use crate::telemetry;
 
 /// How long changes are gathered before they are shown: what belongs together mostly comes within this time.
 const GATHER: Duration = Duration::from_millis(150);
@@ -84,21 +89,21 @@ pub(super) async fn follow<P: Picture>(
 /// Lets what the watches say of an API server that goes away and comes back appear on standard error, as lines for
 /// people.
 fn tell_of_interruptions() {
-    let filter = EnvFilter::try_from_env("HERALD_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("off,herald::cluster=info"));
     let message_alone = debug_fn(|out, field, value| match field.name() {
         "message" => write!(out, "herald: {value:?}"),
         _ => Ok(()),
     });
-    let started = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = fmt::layer()
         .with_writer(std::io::stderr)
         .log_internal_errors(false)
         .without_time()
         .with_level(false)
         .with_target(false)
         .with_ansi(false)
-        .fmt_fields(message_alone)
+        .fmt_fields(message_alone);
+    let started = tracing_subscriber::registry()
+        .with(telemetry::logged("off,herald::cluster=info"))
+        .with(lines)
         .try_init();
     // Only a test has started it before.
     drop(started);

@@ -10,7 +10,11 @@ use std::{
 use anyhow::Context as _;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use super::{
     LabArgs, Output,
@@ -21,6 +25,7 @@ use super::{
     show::{self, Outcome},
     stay, switch,
 };
+use crate::telemetry;
 
 /// As a shell tells of a program that was interrupted.
 const INTERRUPTED: u8 = 130;
@@ -42,27 +47,24 @@ pub fn run(args: LabArgs) -> anyhow::Result<ExitCode> {
 
 /// The lab's processes log to where their standard error leads.
 pub(super) fn log_to_stderr() {
-    tracing_subscriber::fmt()
-        .with_env_filter(filter())
-        .with_ansi(false)
-        .with_target(false)
-        .with_writer(std::io::stderr)
-        .init();
+    log_to(std::io::stderr);
 }
 
 fn log_to_file(path: &Path) -> anyhow::Result<()> {
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter())
-        .with_ansi(false)
-        .with_target(false)
-        .with_writer(Mutex::new(file))
-        .init();
+    log_to(Mutex::new(file));
     Ok(())
 }
 
-fn filter() -> EnvFilter {
-    EnvFilter::try_from_env("HERALD_LOG").unwrap_or_else(|_| EnvFilter::new("info,kube=warn"))
+fn log_to(writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
+    let lines = fmt::layer()
+        .with_ansi(false)
+        .with_target(false)
+        .with_writer(writer);
+    tracing_subscriber::registry()
+        .with(telemetry::logged("info,kube=warn"))
+        .with(lines)
+        .init();
 }
 
 async fn until_interrupted(args: &LabArgs) -> anyhow::Result<ExitCode> {

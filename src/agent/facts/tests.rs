@@ -1,7 +1,7 @@
 //! What the rules of pools come to for placement.
 
 use super::*;
-use crate::world::{Change, IngressRecord, samples};
+use crate::world::{Change, IngressRecord, ServiceRecord, samples};
 
 fn labels(label: &str) -> BTreeMap<String, String> {
     let pair = label.split_once('=').map(|(k, v)| (k.into(), v.into()));
@@ -12,8 +12,8 @@ fn selector(label: &str) -> Selector {
     Selector::new(labels(label), [])
 }
 
-fn service(name: &str, label: &str, address: &str) -> ServiceRecord {
-    ServiceRecord {
+fn service(name: &str, label: &str, address: &str) -> Announced {
+    let record = ServiceRecord {
         labels: labels(label).into_iter().collect(),
         class: Some("herald.dev/layer2".into()),
         ingress: vec![IngressRecord {
@@ -23,7 +23,8 @@ fn service(name: &str, label: &str, address: &str) -> ServiceRecord {
             ports: Vec::new(),
         }],
         ..samples::service(name)
-    }
+    };
+    record.into()
 }
 
 fn node(name: &str, label: &str) -> NodeRecord {
@@ -84,10 +85,7 @@ fn a_service_selector_picks_by_the_labels_of_services() {
     assert_eq!(serves(&rules, &key_of_plain), [false, false, true]);
 
     // A Service that gets the label is served from then on.
-    let promoted = ServiceRecord {
-        resource_version: "2".into(),
-        ..service("plain", "tier=gold", "10.0.0.2")
-    };
+    let promoted = service("plain", "tier=gold", "10.0.0.2");
     watched.services.take(Change::Apply(promoted));
     let rules = rules_of(&mut watched, "10.0.0.2");
     assert_eq!(serves(&rules, &key_of_plain), [true, false, true]);

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     agent::{check::Outcome, memory::sample},
     membership::{self, Incarnation, Segment},
-    world::samples,
+    world::{Change, NodeRecord, ServiceRecord, samples},
 };
 
 const ETH0: IfIndex = IfIndex(2);
@@ -106,7 +106,7 @@ fn the_api_servers_view_replaces_what_is_remembered() {
     let mut mind = alone(sample());
     assert_eq!(answer(&mut mind, &[]).len(), 2);
     mind.watch(Watch::Services(Change::Reset(Vec::new())));
-    mind.watch(Watch::Pools(Change::Reset(Vec::new())));
+    mind.watch(Watch::Pools(Box::new(Change::Reset(Vec::new()))));
     mind.watch(Watch::Locks(Change::Reset(Vec::new())));
     mind.watch(Watch::Slices(Change::Reset(Vec::new())));
     let (_, claims) = mind.conclude(at(1_200), 1.2).unwrap();
@@ -117,6 +117,61 @@ fn the_api_servers_view_replaces_what_is_remembered() {
     let (_, claims) = mind.conclude(at(1_300), 1.3).unwrap();
     assert!(claims.is_empty());
     assert!(mind.is_told() && mind.remember().addresses.is_empty());
+}
+
+#[test]
+fn news_that_changes_nothing_is_none() {
+    let mut mind = alone(Memory::default());
+    let service = |version: &str, labels: &[(&str, &str)]| {
+        let labels = labels.iter().map(|(k, v)| ((*k).into(), (*v).into()));
+        let record = ServiceRecord {
+            resource_version: version.into(),
+            labels: labels.collect(),
+            ..samples::service("web")
+        };
+        Watch::Services(Change::Apply(record.into()))
+    };
+    assert!(mind.watch(service("1", &[])));
+    assert!(!mind.watch(service("2", &[])), "only its version is new");
+    assert!(mind.watch(service("3", &[("tier", "gold")])));
+    assert!(!mind.watch(Watch::Slices(Change::Relisting)));
+    // Whether everything has been told is news too.
+    for watch in [
+        Watch::Services(Change::Reset(Vec::new())),
+        Watch::Pools(Box::new(Change::Reset(Vec::new()))),
+        Watch::Locks(Change::Reset(Vec::new())),
+        Watch::Nodes(Change::Reset(Vec::new())),
+    ] {
+        mind.watch(watch);
+    }
+    assert!(mind.watch(Watch::Slices(Change::Complete)) && mind.is_told());
+}
+
+#[test]
+fn a_nodes_readiness_counts_without_any_other_news() {
+    let mut mind = alone(Memory::default());
+    let node = |ready| NodeRecord {
+        ready,
+        ..samples::node("a", "10.9.0.1")
+    };
+    for watch in [
+        Watch::Services(Change::Reset(Vec::new())),
+        Watch::Pools(Box::new(Change::Reset(Vec::new()))),
+        Watch::Locks(Change::Reset(Vec::new())),
+        Watch::Slices(Change::Reset(Vec::new())),
+        Watch::Nodes(Change::Reset(vec![node(true)])),
+    ] {
+        mind.watch(watch);
+    }
+    let unready = |mind: &mut Mind| mind.remember().nodes.values().all(|node| node.unready);
+    mind.conclude(at(1_100), 0.0).unwrap();
+    mind.watch(Watch::Nodes(Change::Apply(node(false))));
+    mind.conclude(at(1_200), 0.0).unwrap();
+    assert!(!unready(&mut mind), "it may be a flicker");
+    let due = mind.next_deadline();
+    assert!(due > at(1_200) && due < at(60_000), "{due:?}");
+    mind.conclude(due, 0.0).unwrap();
+    assert!(unready(&mut mind));
 }
 
 /// What node b's agent says of itself, and of one address.
