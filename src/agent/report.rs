@@ -1,6 +1,6 @@
 //! Writes this node's `NodeAnnouncements`: at most once a second, and only what changed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
@@ -39,12 +39,12 @@ struct Told<'a> {
 }
 
 /// Keeps the object as the account says until the sender is gone.
-pub(super) async fn keep(client: Client, node: String, mut account: watch::Receiver<Account>) {
+pub(super) async fn keep(client: Client, node: String, mut account: watch::Receiver<Arc<Account>>) {
     let api: Api<NodeAnnouncements> = Api::all(client);
     let mut pause = PACE;
     while account.changed().await.is_ok() {
         loop {
-            let wanted = account.borrow_and_update().clone();
+            let wanted = Arc::clone(&account.borrow_and_update());
             match time::timeout(CALL_TIMEOUT, write(&api, &node, &wanted)).await {
                 Ok(Ok(())) => {
                     pause = PACE;

@@ -134,7 +134,7 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     let (watch_sender, watches) = mpsc::channel(INBOX);
     watch(&client, &watch_sender, &mut tasks);
     drop(watch_sender);
-    let (account_sender, accounts) = watch::channel(Account::default());
+    let (account_sender, accounts) = watch::channel(Arc::default());
     let (move_sender, moves) = mpsc::channel(events::BACKLOG);
     tasks.spawn(events::publish(
         client.clone(),
@@ -281,7 +281,7 @@ struct Turning {
     reports: mpsc::Receiver<Report>,
     host: watch::Receiver<Option<HostFacts>>,
     impaired: watch::Receiver<bool>,
-    account: watch::Sender<Account>,
+    account: watch::Sender<Arc<Account>>,
     memory: watch::Sender<Arc<Memory>>,
     moves: mpsc::Sender<Move>,
     allowance: Allowance,
@@ -452,8 +452,10 @@ impl Turning {
             return;
         }
         self.account.send_if_modified(|known| {
-            let changed = *known != account;
-            *known = account;
+            let changed = **known != account;
+            if changed {
+                *known = Arc::new(account);
+            }
             changed
         });
     }
