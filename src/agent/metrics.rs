@@ -177,17 +177,25 @@ impl Collector for Parts {
     }
 }
 
-fn heartbeats(counters: &membership::Counters) -> [(&'static str, u64); 13] {
+fn heartbeats(counters: &membership::Counters) -> [(&'static str, u64); 21] {
     [
         ("sent", counters.sent.get()),
         ("send_failures", counters.send_failures.get()),
         ("received", counters.received.get()),
+        ("not_herald", counters.not_herald.get()),
         ("unknown_key", counters.unknown_key.get()),
         ("bad_signature", counters.bad_signature.get()),
         ("malformed", counters.malformed.get()),
         ("unknown_version", counters.unknown_version.get()),
         ("duplicates", counters.duplicates.get()),
         ("stale", counters.stale.get()),
+        ("old_incarnation", counters.old_incarnation.get()),
+        ("unknown_kind", counters.unknown_kind.get()),
+        ("table_full", counters.table_full.get()),
+        ("wrong_path", counters.wrong_path.get()),
+        ("routed_sent", counters.routed_sent.get()),
+        ("routed_failures", counters.routed_failures.get()),
+        ("routed_received", counters.routed_received.get()),
         ("deaths", counters.deaths.get()),
         ("carriers_lost", counters.carriers_lost.get()),
         ("full_syncs", counters.full_syncs.get()),

@@ -20,7 +20,7 @@ use super::{
     soundness::Readiness,
 };
 use crate::{
-    membership::{OwnClaims, View},
+    membership::{NodeAddresses, OwnClaims, View},
     placement::{
         self, AddressFacts, Claims, Event, Facts, Input, Loss, NodeFacts, Output, Scope, survey,
     },
@@ -71,6 +71,8 @@ pub(super) struct Mind {
     memory: Arc<Memory>,
     /// What the last conclusions were drawn from, until that is remembered.
     concluded_from: Option<Cluster>,
+    /// Where the nodes are, as last known.
+    node_addresses: Arc<NodeAddresses>,
     /// The hardware addresses of all Herald nodes ever known.
     herald_macs: BTreeSet<Mac>,
     pub(super) rivals: BTreeMap<Place, Rival>,
@@ -96,6 +98,7 @@ impl Mind {
             requests: Requests::default(),
             impaired: false,
             started: false,
+            node_addresses: Arc::clone(&recalled.node_addresses),
             recalled,
             memory: Arc::default(),
             concluded_from: None,
@@ -113,7 +116,13 @@ impl Mind {
             Watch::Services(change) => drop(self.watched.services.take(change)),
             Watch::Pools(change) => drop(self.watched.pools.take(change)),
             Watch::Locks(change) => drop(self.watched.locks.take(change)),
-            Watch::Nodes(change) => drop(self.watched.nodes.take(change)),
+            Watch::Nodes(change) => {
+                drop(self.watched.nodes.take(change));
+                let told = self.watched.node_addresses();
+                if self.watched.nodes.synced() && *self.node_addresses != told {
+                    self.node_addresses = Arc::new(told);
+                }
+            }
             Watch::Slices(change) => drop(self.watched.slices.take(change)),
         }
     }
@@ -211,6 +220,11 @@ impl Mind {
     /// long enough to take over what is handed to it.
     pub(super) fn ready(&self) -> bool {
         self.is_told() && self.output.settled && self.watched.nodes.get(&self.me).is_some()
+    }
+
+    /// Where the nodes are, as last known.
+    pub(super) fn node_addresses(&self) -> &Arc<NodeAddresses> {
+        &self.node_addresses
     }
 
     /// How many agents are heard on any segment.
@@ -360,6 +374,7 @@ impl Mind {
             addresses: Arc::new(addresses),
             claims: claims.collect(),
             macs: self.herald_macs.clone(),
+            node_addresses: Arc::clone(&self.node_addresses),
         };
         if *self.memory != memory {
             self.memory = Arc::new(memory);

@@ -160,6 +160,7 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
 
     let view = peers.view();
     let mind = Mind::new(options.node, view.borrow().clone(), recalled);
+    peers.set_nodes(mind.node_addresses());
     let turning = Turning {
         mind,
         layer2,
@@ -382,6 +383,7 @@ impl Turning {
 
     fn watch(&mut self, watch: Watch) {
         self.mind.watch(watch);
+        self.peers.set_nodes(self.mind.node_addresses());
         self.dirty = true;
     }
 

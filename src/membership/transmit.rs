@@ -1,10 +1,11 @@
 //! What the machine says: what is due, and what was asked for.
 
-use herald_spi::{IfIndex, NodeName, Time};
+use herald_spi::{IfIndex, Mac, NodeName, Time};
 
 use super::{
     Membership, Output,
-    message::{Body, Changes, Header, Message, Probe},
+    message::{Body, Changes, Header, MAX_DARK, MAX_MACS, Message, Probe, Word},
+    second_path::Round,
 };
 
 /// The last words are said so often, for nobody is there to repeat them.
@@ -43,6 +44,9 @@ impl Membership {
         for (interface, body) in bodies {
             self.send(interface, body, out);
         }
+        if let Some(round) = self.second_path.due(now, &self.config, &mut self.dice) {
+            self.send_routed(round, out);
+        }
     }
 
     /// The last words; nothing is said after them.
@@ -51,6 +55,13 @@ impl Membership {
         let interfaces: Vec<IfIndex> = self.speakers.keys().copied().collect();
         for interface in std::iter::repeat_n(interfaces, GOODBYES).flatten() {
             self.send(interface, Body::Heartbeat(Changes::default()), out);
+        }
+        let everybody = Round {
+            to: self.second_path.everybody(),
+            again: self.second_path.again(),
+        };
+        if !everybody.to.is_empty() {
+            self.send_routed(everybody, out);
         }
         self.speakers.clear();
     }
@@ -73,6 +84,32 @@ impl Membership {
         };
         let bytes = self.keys.seal(&Message { header, body }.encode());
         out.push(Output::Send { interface, bytes });
+    }
+
+    /// Sends one datagram to many nodes.
+    fn send_routed(&mut self, Round { to, again }: Round, out: &mut Vec<Output>) {
+        self.seq += 1;
+        let header = Header {
+            node: self.me.clone(),
+            incarnation: self.incarnation.0,
+            seq: self.seq,
+            interface: 0,
+            interface_name: String::new(),
+            mac: Mac::ZERO,
+            subnets: Vec::new(),
+            macs: self.own_macs.iter().take(MAX_MACS).copied().collect(),
+            flags: self.flags,
+            generation: 0,
+            sum: 0,
+            count: 0,
+            pace: Some(self.config.into()),
+            dark: Some(self.dark.iter().take(MAX_DARK).copied().collect()),
+        };
+        let body = Body::Word(Word {
+            again_ms: u32::try_from(again.as_millis()).unwrap_or(u32::MAX),
+        });
+        let bytes = self.keys.seal(&Message { header, body }.encode());
+        out.push(Output::SendRouted { to, bytes });
     }
 }
 

@@ -26,6 +26,7 @@ fn alone(recalled: Memory) -> Mind {
         up: true,
         same_segment: BTreeSet::new(),
         lost: BTreeMap::new(),
+        dark: BTreeSet::new(),
         peers: BTreeMap::new(),
     };
     view.segments.insert(ETH0, segment);
