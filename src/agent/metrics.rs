@@ -27,6 +27,7 @@ pub(super) struct Metrics {
     announcing: Gauge,
     abnormal: Gauge,
     peers: Gauge,
+    unheard: Gauge,
     detection: Histogram,
     takeover: Histogram,
     checks: Family<OutcomeLabels, Counter>,
@@ -58,6 +59,7 @@ impl Default for Metrics {
             announcing: Gauge::default(),
             abnormal: Gauge::default(),
             peers: Gauge::default(),
+            unheard: Gauge::default(),
             detection: Histogram::new(BUCKETS),
             takeover: Histogram::new(BUCKETS),
             checks: Family::default(),
@@ -86,6 +88,11 @@ impl Metrics {
             "agent_peers",
             "Other agents that are heard",
             metrics.peers.clone(),
+        );
+        herald.register(
+            "agent_peers_unheard",
+            "Other agents that are alive and not heard on a segment where they were",
+            metrics.unheard.clone(),
         );
         herald.register(
             "agent_detection_seconds",
@@ -141,6 +148,8 @@ impl Metrics {
         self.announcing.set(i64::from(account.status.announcing));
         self.abnormal.set(i64::from(account.status.abnormal));
         self.peers.set(i64::from(account.status.peers));
+        let unheard = account.status.unheard.len();
+        self.unheard.set(i64::try_from(unheard).unwrap_or(i64::MAX));
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
     check::Checks,
     facts::{Watched, segments},
     gates::Gates,
+    lookup::{Published, Strangers},
     memory::{Last, Memory},
     moves::{Move, tell},
     requests::Requests,
@@ -75,6 +76,7 @@ pub(super) struct Mind {
     node_addresses: Arc<NodeAddresses>,
     /// The hardware addresses of all Herald nodes ever known.
     herald_macs: BTreeSet<Mac>,
+    strangers: Strangers,
     pub(super) rivals: BTreeMap<Place, Rival>,
     pub(super) failing: BTreeMap<Place, String>,
     pub(super) checks: Checks,
@@ -103,6 +105,7 @@ impl Mind {
             memory: Arc::default(),
             concluded_from: None,
             herald_macs: BTreeSet::new(),
+            strangers: Strangers::default(),
             rivals: BTreeMap::new(),
             failing: BTreeMap::new(),
             services: BTreeMap::new(),
@@ -143,6 +146,9 @@ impl Mind {
                 question,
                 by,
             } => {
+                for mac in by.difference(&self.herald_macs) {
+                    self.strangers.meet(*mac);
+                }
                 self.claims.handle(
                     now,
                     Input::Answered {
@@ -153,6 +159,7 @@ impl Mind {
                 );
             }
             Report::Conflict { place, by } => {
+                self.strangers.meet(by);
                 let known = self.rivals.insert(place, Rival { mac: by, seen: now });
                 if known.is_none_or(|rival| rival.mac != by) {
                     let interface = self.interface(place.interface);
@@ -220,6 +227,39 @@ impl Mind {
     /// long enough to take over what is handed to it.
     pub(super) fn ready(&self) -> bool {
         self.is_told() && self.output.settled && self.watched.nodes.get(&self.me).is_some()
+    }
+
+    /// Whether to ask the API server whose hardware addresses were seen.
+    pub(super) fn asks_about_strangers(&mut self, now: Time) -> bool {
+        self.strangers.ask(now)
+    }
+
+    /// Takes in the hardware addresses of all nodes. Says whether anything changed.
+    pub(super) fn learn_macs(&mut self, published: Published) -> bool {
+        for rival in self.rivals.values() {
+            if let Some(node) = published.get(&rival.mac) {
+                info!(mac = %rival.mac, %node, "the host that claims an address is a node of this cluster, never heard");
+            }
+        }
+        self.strangers.learn(published)
+    }
+
+    /// Another host whose agent speaks under this node's name; not a second agent on this one.
+    pub(super) fn namesake(&self) -> Option<Mac> {
+        let namesake = self.view.namesake.as_ref()?;
+        (!namesake.on_this_host).then_some(namesake.mac)
+    }
+
+    /// Who fell silent on which interface and is alive, and whether it says that it has no carrier there.
+    pub(super) fn unheard(&self) -> impl Iterator<Item = (&NodeName, IfIndex, bool)> {
+        let segments = self.view.segments.iter().filter(|(_, segment)| segment.up);
+        segments.flat_map(|(interface, segment)| {
+            let alive = segment
+                .lost
+                .keys()
+                .filter(|node| self.view.reached.contains(*node));
+            alive.map(|node| (node, *interface, segment.dark.contains(node)))
+        })
     }
 
     /// Where the nodes are, as last known.
@@ -311,6 +351,7 @@ impl Mind {
         let mut herald_macs: BTreeSet<_> = self.view.known_macs.iter().copied().collect();
         herald_macs.extend(self.links.values().map(|link| link.mac));
         herald_macs.extend(&self.recalled.macs);
+        herald_macs.extend(self.strangers.published().keys());
         let scene = survey(&Facts {
             me: &self.me,
             nodes: &nodes,
@@ -329,8 +370,9 @@ impl Mind {
         if output.rebalanced && self.requests.end() {
             info!("rebalanced: every address that may move is where it should be");
         }
-        self.rivals
-            .retain(|place, _| output.claims.contains_key(place));
+        self.rivals.retain(|place, rival| {
+            output.claims.contains_key(place) && !herald_macs.contains(&rival.mac)
+        });
         let claims = output.claims.clone();
         self.output = output;
         self.herald_macs = herald_macs;

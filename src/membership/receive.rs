@@ -202,6 +202,8 @@ impl Membership {
             out.push(Output::Notice(Notice::Namesake(namesake.clone())));
         }
         let known = self.namesake.as_ref().map(|(known, _)| known);
+        // It is no stranger to the wire.
+        self.changed |= self.known_macs.add(header.macs.iter().copied());
         // Of several the newest is shown.
         if known.is_none_or(|known| known.incarnation <= incarnation) {
             self.changed |= known != Some(&namesake);
