@@ -20,6 +20,7 @@ mod gates;
 mod host;
 mod keys;
 mod kube_proxy;
+mod lookup;
 mod memory;
 mod metrics;
 mod mind;

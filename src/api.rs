@@ -23,7 +23,7 @@ pub use allocation::{
 };
 pub use announcements::{
     AddressChecks, AnnouncedAddress, AnnouncementState, CheckOutcome, FailedCheck, HostFacts,
-    NodeAnnouncements, NodeAnnouncementsSpec, NodeAnnouncementsStatus,
+    NodeAnnouncements, NodeAnnouncementsSpec, NodeAnnouncementsStatus, UnheardPeer, UnheardReason,
 };
 pub use conditions::{Verdict, condition, merge_condition};
 pub use crds::{crds, crds_yaml};

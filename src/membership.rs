@@ -2,13 +2,15 @@
 //!
 //! Owns: who is alive on which segment, what each of them claims there, and the datagrams by which they know. Never
 //! decides who should own an address (`placement`), and knows neither Kubernetes nor frames. One interface is one
-//! segment: what is heard on it says who shares it, and nothing that is heard elsewhere does.
+//! segment: what is heard on it says who shares it, and nothing that is heard elsewhere does. Beside the segments agents
+//! send each other a word by their nodes' InternalIPs now and then: [`second_path`] says what that may decide.
 //!
 //! ```text
 //!                  ┌─────────────────────────── Membership (pure) ──────────────────────────────┐
 //!   datagram ──────┼▶ auth ─▶ message ─▶ identity ─▶ Heard ─▶ Voice ─▶ Mirror ──┐               │
 //!   (per interface)│                       │ replay    (one per    (a peer's     ├─▶ picture ────┼─▶ View
 //!                  │                    newest life    interface)   claims)      │               │
+//!   second path ───┼▶ SecondPath, Identities, Heard (who has no carrier, leaves, left)                    │
 //!   links, claims ─┼▶ Speaker ─▶ Ledger ─▶ message ─▶ auth ─────────────────────────────────────┼─▶ datagram
 //!                  │  (one per   (own claims)                                                    │
 //!                  │  interface)                                                                 │
@@ -39,7 +41,8 @@
 //! it, 75 to 100 ms at the fast setting. The question to the wire is asked in the meantime and gathering changes
 //! takes 5 ms, so an address moves within half a second, or as quickly as keepalived does with an advertisement every 50 ms.
 //!
-//! *A lost carrier* is told at once on every other segment that both agents share; a node with one cable cannot tell.
+//! *A lost carrier* is told at once on every other segment that both agents share, and by the second path: the peer is
+//! lost when the word arrives, and what remains is the question to the wire. A node with one cable cannot tell.
 //!
 //! *A false death* at 20 % loss, each datagram on its own. The four beats of a dead time are lost with 0.2⁴ = 1.6·10⁻³;
 //! that alone would kill a peer every minute. In the 11 slots between questions the peer speaks from the first question
@@ -68,7 +71,8 @@
 //!
 //! Per interface and family an idle agent sends 10 to 11 datagrams of about 110 bytes a second and hears as many from
 //! each peer, whatever the number of addresses. A change costs one datagram at once and three repeats. A newcomer costs
-//! each peer its claims once: about 60 to a datagram. `docs/performance.md` has what was measured.
+//! each peer its claims once: about 60 to a datagram. The second path adds one datagram a second to each other node, or 64
+//! a second in all. `docs/performance.md` has what was measured.
 //!
 //! SWIM (`foca`) was the other candidate: `cargo bench --bench membership` compares, `docs/performance.md` has the figures.
 
@@ -84,6 +88,7 @@ mod ledger;
 mod macs;
 mod message;
 mod mirror;
+mod node_socket;
 mod notice;
 mod peers;
 mod picture;
@@ -91,6 +96,7 @@ mod protocol;
 mod receive;
 mod replay;
 mod run;
+mod second_path;
 mod socket;
 mod speaker;
 mod transmit;
@@ -106,6 +112,7 @@ pub use message::{Malformed, Message};
 pub use notice::{Notice, Weight};
 pub use peers::{Peers, PeersError, Problems, Setup};
 pub use protocol::{Input, Membership, Output};
+pub use second_path::NodeAddresses;
 pub use socket::{GROUP_V4, GROUP_V6};
 pub use view::{Claims, Namesake, OwnClaims, Peer, Segment, View};
 

@@ -44,7 +44,7 @@ impl Heartbeats {
             Output::Send { bytes, .. } => Some(Effect::Tell(bytes.into())),
             Output::Notice(Notice::Joined { node, .. }) => Some(Effect::Sees(place(&node))),
             Output::Notice(Notice::Died { node, .. }) => Some(Effect::Buries(place(&node))),
-            Output::Notice(_) | Output::View(_) => None,
+            Output::SendRouted { .. } | Output::Notice(_) | Output::View(_) => None,
         }));
     }
 }

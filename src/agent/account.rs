@@ -1,6 +1,9 @@
 //! What the agent tells the cluster about its addresses. Pure.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use herald_spi::{Place, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -9,13 +12,17 @@ use super::{check::Outcome, mind::Mind, report::Account};
 use crate::{
     api::{
         AddressChecks, AnnouncedAddress, AnnouncementState, CheckOutcome, FailedCheck, HostFacts,
-        NodeAnnouncementsStatus,
+        NodeAnnouncementsStatus, UnheardPeer, UnheardReason,
     },
     placement::State,
 };
 
 /// How many addresses one object lists.
 const MOST: usize = 1000;
+/// How many hardware addresses.
+const MOST_MACS: usize = 64;
+/// How many peers that are alive and not heard.
+const MOST_UNHEARD: usize = 100;
 /// And how many failed checks.
 const MOST_FAILED: usize = 100;
 /// A conflict that was not seen for so long is over.
@@ -74,6 +81,9 @@ pub(super) fn account(
             peers: u32::try_from(mind.peers()).unwrap_or(u32::MAX),
             addresses,
             checks,
+            macs: macs(mind),
+            unheard: unheard(mind),
+            namesake: mind.namesake().map(|mac| mac.to_string()),
             host,
         },
     }
@@ -91,6 +101,27 @@ fn begin(
     let began = known.unwrap_or_else(|| round(clock));
     kept.insert((place, matter), began);
     began.to_string()
+}
+
+/// The hardware addresses by which other agents know this node.
+fn macs(mind: &Mind) -> Vec<String> {
+    let macs: BTreeSet<_> = mind.links.values().map(|link| link.mac).collect();
+    let macs = macs.into_iter().filter(|mac| mac.is_unicast());
+    macs.take(MOST_MACS).map(|mac| mac.to_string()).collect()
+}
+
+/// Who fell silent on a segment and is alive.
+fn unheard(mind: &Mind) -> Vec<UnheardPeer> {
+    let unheard = mind.unheard().map(|(node, interface, dark)| UnheardPeer {
+        node: node.to_string(),
+        interface: mind.interface(interface),
+        why: if dark {
+            UnheardReason::PeerNoCarrier
+        } else {
+            UnheardReason::PeerUnheard
+        },
+    });
+    unheard.take(MOST_UNHEARD).collect()
 }
 
 /// What is found out about the addresses of other nodes, if any falls to this one.

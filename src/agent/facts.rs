@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use crate::{
     api::RebalancePolicy,
     ipam::Selector,
-    membership::View,
+    membership::{NodeAddresses, View},
     placement::{
         AddressFacts, NodeFacts, Nodes, Pace, Peer, PeerLink, Policy, Preference, Rule, Scope,
         Segment, ServiceFacts,
@@ -91,6 +91,15 @@ impl Watched {
             (name.clone(), facts)
         });
         facts.collect()
+    }
+
+    /// Where the nodes are: the first InternalIP of each.
+    pub(super) fn node_addresses(&self) -> NodeAddresses {
+        let addresses = self.nodes.iter().filter_map(|(name, node)| {
+            let address = node.internal_ips.first()?;
+            Some((name.clone(), *address))
+        });
+        addresses.collect()
     }
 
     /// Every address that this cluster announces by layer 2: it stands in the status of a Service of Herald's, and a

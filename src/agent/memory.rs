@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   {"version": 1, "node": ..., "incarnation": ..., "nodes": {..}, "rules": [..], "addresses": {..}, "claims": [..],
-//!    "macs": [..]}                                              addresses name their rules by number
+//!    "macs": [..], "nodeAddresses": {..}}                       addresses name their rules by number
 //! ```
 
 pub(super) mod file;
@@ -19,7 +19,10 @@ use std::{
 use herald_spi::{IfIndex, Mac, NodeName, Place};
 use serde::{Deserialize, Serialize};
 
-use crate::placement::{AddressFacts, NodeFacts, Rule, ServiceFacts, epoch::Epoch};
+use crate::{
+    membership::NodeAddresses,
+    placement::{AddressFacts, NodeFacts, Rule, ServiceFacts, epoch::Epoch},
+};
 
 /// The only version so far. A file of another one is passed over: the API server and the peers know all of it.
 const VERSION: u32 = 1;
@@ -37,6 +40,8 @@ pub(super) struct Memory {
     pub(super) claims: BTreeMap<Claimed, Last>,
     /// The hardware addresses of all Herald nodes ever heard.
     pub(super) macs: BTreeSet<Mac>,
+    /// Where the cluster's nodes are.
+    pub(super) node_addresses: Arc<NodeAddresses>,
 }
 
 /// An address and the name of the interface; indexes do not last.
@@ -77,6 +82,8 @@ struct Text<'a> {
     addresses: BTreeMap<IpAddr, AddressText<'a>>,
     claims: Vec<ClaimText>,
     macs: BTreeSet<Mac>,
+    #[serde(default, rename = "nodeAddresses")]
+    node_addresses: Arc<NodeAddresses>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -159,6 +166,7 @@ impl Memory {
             addresses,
             claims: claims.collect(),
             macs: self.macs.clone(),
+            node_addresses: Arc::clone(&self.node_addresses),
         })
     }
 
@@ -202,6 +210,7 @@ impl Memory {
             addresses: Arc::new(addresses.collect()),
             claims: claims.collect(),
             macs: text.macs,
+            node_addresses: text.node_addresses,
         })
     }
 }

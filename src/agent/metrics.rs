@@ -27,6 +27,7 @@ pub(super) struct Metrics {
     announcing: Gauge,
     abnormal: Gauge,
     peers: Gauge,
+    unheard: Gauge,
     detection: Histogram,
     takeover: Histogram,
     checks: Family<OutcomeLabels, Counter>,
@@ -58,6 +59,7 @@ impl Default for Metrics {
             announcing: Gauge::default(),
             abnormal: Gauge::default(),
             peers: Gauge::default(),
+            unheard: Gauge::default(),
             detection: Histogram::new(BUCKETS),
             takeover: Histogram::new(BUCKETS),
             checks: Family::default(),
@@ -86,6 +88,11 @@ impl Metrics {
             "agent_peers",
             "Other agents that are heard",
             metrics.peers.clone(),
+        );
+        herald.register(
+            "agent_peers_unheard",
+            "Other agents that are alive and not heard on a segment where they were",
+            metrics.unheard.clone(),
         );
         herald.register(
             "agent_detection_seconds",
@@ -141,6 +148,8 @@ impl Metrics {
         self.announcing.set(i64::from(account.status.announcing));
         self.abnormal.set(i64::from(account.status.abnormal));
         self.peers.set(i64::from(account.status.peers));
+        let unheard = account.status.unheard.len();
+        self.unheard.set(i64::try_from(unheard).unwrap_or(i64::MAX));
     }
 }
 
@@ -177,17 +186,25 @@ impl Collector for Parts {
     }
 }
 
-fn heartbeats(counters: &membership::Counters) -> [(&'static str, u64); 13] {
+fn heartbeats(counters: &membership::Counters) -> [(&'static str, u64); 21] {
     [
         ("sent", counters.sent.get()),
         ("send_failures", counters.send_failures.get()),
         ("received", counters.received.get()),
+        ("not_herald", counters.not_herald.get()),
         ("unknown_key", counters.unknown_key.get()),
         ("bad_signature", counters.bad_signature.get()),
         ("malformed", counters.malformed.get()),
         ("unknown_version", counters.unknown_version.get()),
         ("duplicates", counters.duplicates.get()),
         ("stale", counters.stale.get()),
+        ("old_incarnation", counters.old_incarnation.get()),
+        ("unknown_kind", counters.unknown_kind.get()),
+        ("table_full", counters.table_full.get()),
+        ("wrong_path", counters.wrong_path.get()),
+        ("routed_sent", counters.routed_sent.get()),
+        ("routed_failures", counters.routed_failures.get()),
+        ("routed_received", counters.routed_received.get()),
         ("deaths", counters.deaths.get()),
         ("carriers_lost", counters.carriers_lost.get()),
         ("full_syncs", counters.full_syncs.get()),

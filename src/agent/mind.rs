@@ -15,13 +15,14 @@ use super::{
     check::Checks,
     facts::{Watch, Watched, segments},
     gates::Gates,
+    lookup::{Published, Strangers},
     memory::{Last, Memory},
     moves::{Move, tell},
     requests::Requests,
     soundness::Readiness,
 };
 use crate::{
-    membership::{OwnClaims, View},
+    membership::{NodeAddresses, OwnClaims, View},
     placement::{
         self, AddressFacts, Claims, Event, Facts, Input, Loss, NodeFacts, Output, Scope, survey,
     },
@@ -68,8 +69,11 @@ pub(super) struct Mind {
     /// Something may have changed of that.
     stale: bool,
     concluded_at: Time,
+    /// Where the nodes are, as last known.
+    node_addresses: Arc<NodeAddresses>,
     /// The hardware addresses of all Herald nodes ever known.
     herald_macs: BTreeSet<Mac>,
+    strangers: Strangers,
     pub(super) rivals: BTreeMap<Place, Rival>,
     pub(super) failing: BTreeMap<Place, String>,
     pub(super) checks: Checks,
@@ -91,12 +95,14 @@ impl Mind {
             requests: Requests::default(),
             impaired: false,
             started: false,
+            node_addresses: Arc::clone(&recalled.node_addresses),
             recalled,
             memory: Arc::default(),
             cluster: None,
             stale: true,
             concluded_at: Time::ZERO,
             herald_macs: BTreeSet::new(),
+            strangers: Strangers::default(),
             rivals: BTreeMap::new(),
             failing: BTreeMap::new(),
             output: Output::default(),
@@ -106,8 +112,15 @@ impl Mind {
 
     /// Takes in what a watch says. Whether that changes anything.
     pub(super) fn watch(&mut self, watch: Watch) -> bool {
+        let of_nodes = matches!(watch, Watch::Nodes(_));
         let changed = self.watched.take(watch);
         self.stale |= changed;
+        if of_nodes && self.watched.nodes.synced() {
+            let told = self.watched.node_addresses();
+            if *self.node_addresses != told {
+                self.node_addresses = Arc::new(told);
+            }
+        }
         changed
     }
 
@@ -127,6 +140,9 @@ impl Mind {
                 question,
                 by,
             } => {
+                for mac in by.difference(&self.herald_macs) {
+                    self.strangers.meet(*mac);
+                }
                 self.claims.handle(
                     now,
                     Input::Answered {
@@ -137,6 +153,7 @@ impl Mind {
                 );
             }
             Report::Conflict { place, by } => {
+                self.strangers.meet(by);
                 let known = self.rivals.insert(place, Rival { mac: by, seen: now });
                 if known.is_none_or(|rival| rival.mac != by) {
                     let interface = self.interface(place.interface);
@@ -217,6 +234,44 @@ impl Mind {
     /// long enough to take over what is handed to it.
     pub(super) fn ready(&self) -> bool {
         self.is_told() && self.output.settled && self.watched.nodes.get(&self.me).is_some()
+    }
+
+    /// Whether to ask the API server whose hardware addresses were seen.
+    pub(super) fn asks_about_strangers(&mut self, now: Time) -> bool {
+        self.strangers.ask(now)
+    }
+
+    /// Takes in the hardware addresses of all nodes. Says whether anything changed.
+    pub(super) fn learn_macs(&mut self, published: Published) -> bool {
+        for rival in self.rivals.values() {
+            if let Some(node) = published.get(&rival.mac) {
+                info!(mac = %rival.mac, %node, "the host that claims an address is a node of this cluster, never heard");
+            }
+        }
+        self.strangers.learn(published)
+    }
+
+    /// Another host whose agent speaks under this node's name; not a second agent on this one.
+    pub(super) fn namesake(&self) -> Option<Mac> {
+        let namesake = self.view.namesake.as_ref()?;
+        (!namesake.on_this_host).then_some(namesake.mac)
+    }
+
+    /// Who fell silent on which interface and is alive, and whether it says that it has no carrier there.
+    pub(super) fn unheard(&self) -> impl Iterator<Item = (&NodeName, IfIndex, bool)> {
+        let segments = self.view.segments.iter().filter(|(_, segment)| segment.up);
+        segments.flat_map(|(interface, segment)| {
+            let alive = segment
+                .lost
+                .keys()
+                .filter(|node| self.view.reached.contains(*node));
+            alive.map(|node| (node, *interface, segment.dark.contains(node)))
+        })
+    }
+
+    /// Where the nodes are, as last known.
+    pub(super) fn node_addresses(&self) -> &Arc<NodeAddresses> {
+        &self.node_addresses
     }
 
     /// How many agents are heard on any segment.
@@ -322,6 +377,7 @@ impl Mind {
         let mut herald_macs: BTreeSet<_> = self.view.known_macs.iter().copied().collect();
         herald_macs.extend(self.links.values().map(|link| link.mac));
         herald_macs.extend(&self.recalled.macs);
+        herald_macs.extend(self.strangers.published().keys());
         let scene = survey(&Facts {
             me: &self.me,
             nodes: &nodes,
@@ -340,8 +396,9 @@ impl Mind {
         if output.rebalanced && self.requests.end() {
             info!("rebalanced: every address that may move is where it should be");
         }
-        self.rivals
-            .retain(|place, _| output.claims.contains_key(place));
+        self.rivals.retain(|place, rival| {
+            output.claims.contains_key(place) && !herald_macs.contains(&rival.mac)
+        });
         let claims = output.claims.clone();
         self.output = output;
         self.herald_macs = herald_macs;
@@ -384,6 +441,7 @@ impl Mind {
             addresses,
             claims: claims.collect(),
             macs: self.herald_macs.clone(),
+            node_addresses: Arc::clone(&self.node_addresses),
         };
         if *self.memory != memory {
             self.memory = Arc::new(memory);

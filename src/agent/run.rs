@@ -30,6 +30,7 @@ use super::{
     host,
     keys::Source,
     kube_proxy,
+    lookup::{self, Published},
     memory::{self, Memory},
     metrics::Metrics,
     mind::Mind,
@@ -135,6 +136,9 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     watch(&client, &watch_sender, &mut tasks);
     drop(watch_sender);
     let (account_sender, accounts) = watch::channel(Arc::default());
+    let (ask_sender, asked) = mpsc::channel(1);
+    let (found_sender, found) = mpsc::channel(1);
+    tasks.spawn(lookup::follow(client.clone(), asked, found_sender));
     let (move_sender, moves) = mpsc::channel(events::BACKLOG);
     tasks.spawn(events::publish(
         client.clone(),
@@ -162,6 +166,7 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
 
     let view = peers.view();
     let mind = Mind::new(options.node, view.borrow().clone(), recalled);
+    peers.set_nodes(mind.node_addresses());
     let turning = Turning {
         mind,
         layer2,
@@ -174,6 +179,8 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         account: account_sender,
         memory: memory_sender,
         moves: move_sender,
+        ask_about_strangers: ask_sender,
+        found,
         allowance: Allowance::default(),
         metrics,
         health,
@@ -284,6 +291,8 @@ struct Turning {
     account: watch::Sender<Arc<Account>>,
     memory: watch::Sender<Arc<Memory>>,
     moves: mpsc::Sender<Move>,
+    ask_about_strangers: mpsc::Sender<()>,
+    found: mpsc::Receiver<Published>,
     allowance: Allowance,
     metrics: Metrics,
     health: Health,
@@ -318,6 +327,9 @@ impl Turning {
                 changed = self.view.changed() => {
                     changed.context("the heartbeats ended")?;
                     self.look_at_peers();
+                }
+                found = self.found.recv() => {
+                    self.dirty |= self.mind.learn_macs(found.context("looking up nodes ended")?);
                 }
                 changed = self.host.changed() => {
                     changed.context("looking at the host ended")?;
@@ -379,6 +391,7 @@ impl Turning {
 
     fn watch(&mut self, watch: Watch) {
         self.dirty |= self.mind.watch(watch);
+        self.peers.set_nodes(self.mind.node_addresses());
     }
 
     /// Checks change nothing that placement decides by.
@@ -431,6 +444,10 @@ impl Turning {
         self.layer2.set_desired(Arc::new(desired));
         self.peers.set_claims(claims);
         self.tell_moves(now);
+        if self.mind.asks_about_strangers(now) {
+            // A question that waits is as good as this one.
+            let _waiting = self.ask_about_strangers.try_send(());
+        }
         if std::mem::replace(&mut self.settled, self.mind.output.settled) != self.settled {
             self.peers.set_settled(self.settled);
         }

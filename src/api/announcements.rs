@@ -58,6 +58,20 @@ pub struct NodeAnnouncementsStatus {
     /// falls to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<AddressChecks>,
+    /// The hardware addresses of the interfaces on which this node can announce, at most 64: to other agents they are
+    /// those of a Herald node, heard or not.
+    #[serde(default)]
+    #[schemars(length(max = 64), inner(length(max = 17)))]
+    pub macs: Vec<String>,
+    /// The agents that this node heard on an interface and does not hear there now, though they are alive: the nodes
+    /// reach each other by their InternalIPs. At most 100.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    pub unheard: Vec<UnheardPeer>,
+    /// The hardware address of another host whose agent speaks under this node's name; left out if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 17))]
+    pub namesake: Option<String>,
     /// What falling back to node addresses must know of this node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostFacts>,
@@ -105,6 +119,29 @@ pub struct AnnouncedAddress {
     /// Details for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+/// An agent that is alive and not heard on a segment.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnheardPeer {
+    /// Its node.
+    pub node: String,
+    /// The interface of the node that does not hear it.
+    pub interface: String,
+    /// Why it is not heard.
+    pub why: UnheardReason,
+}
+
+/// Why an agent that is alive is not heard.
+#[derive(
+    JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize,
+)]
+pub enum UnheardReason {
+    /// It says that its interface there has no carrier.
+    PeerNoCarrier,
+    /// It does not know of anything: its heartbeats do not arrive.
+    PeerUnheard,
 }
 
 /// Whether the LAN reaches the nodes that announce addresses, as another node sees it.

@@ -6,6 +6,7 @@
 //!   NodeAnnouncements ─▶ Report ──┘
 //! ```
 
+mod agents;
 mod records;
 mod survey;
 
@@ -139,15 +140,20 @@ impl Answer for Status {
     }
 
     fn text(&self, look: &Look) -> String {
+        let mut notes = String::new();
+        for agent in &self.agents {
+            notes += &format!("{}: {}\n", agent.state, agent.message);
+        }
         if self.services.is_empty() {
-            return "No Service of type LoadBalancer is Herald's. To make one: kubectl apply -f examples/service.yaml\n"
-                .to_owned();
+            return format!(
+                "No Service of type LoadBalancer is Herald's. To make one: kubectl apply -f examples/service.yaml\n{notes}"
+            );
         }
         let mut table = Table::new(if look.wide { &WIDE } else { &NARROW });
         for line in &self.services {
             table.row(if look.wide { wide(line) } else { narrow(line) });
         }
-        table.text(look)
+        table.text(look) + &notes
     }
 }
 

@@ -35,11 +35,19 @@ pub struct Counters {
     pub old_incarnation: Counter,
     /// Dropped: more node names than a table holds.
     pub table_full: Counter,
+    /// Dropped: a segment's heartbeat on the second path, or the other way round: a recording, played elsewhere.
+    pub wrong_path: Counter,
+    /// Datagrams sent by the second path, to one node each.
+    pub routed_sent: Counter,
+    /// Those of them that the socket refused, or that had none.
+    pub routed_failures: Counter,
+    /// Datagrams received by the second path, of whatever kind.
+    pub routed_received: Counter,
     /// Own datagrams heard on another own interface.
     pub own: Counter,
     /// Peers that fell silent for the dead time.
     pub deaths: Counter,
-    /// Peers that told elsewhere that they have no carrier where they were heard.
+    /// Peers that told elsewhere, on the second path too, that they have no carrier where they were heard.
     pub carriers_lost: Counter,
     /// Times that a silent peer was asked to speak.
     pub probes: Counter,

@@ -1,6 +1,9 @@
 //! Everything that is heard on one own interface.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use herald_spi::{IfIndex, NodeName, Time};
 
@@ -25,6 +28,8 @@ pub(super) struct Heard {
     pub(super) voices: BTreeMap<VoiceKey, Voice>,
     /// Who fell silent here and has not been heard since: when it was heard last.
     pub(super) lost: BTreeMap<NodeName, Time>,
+    /// Who of those said that it has no carrier here.
+    pub(super) dark: BTreeSet<NodeName>,
     /// Other own interfaces that are heard here, and until when that counts.
     pub(super) echoes: BTreeMap<IfIndex, Time>,
 }
@@ -36,6 +41,7 @@ impl Heard {
             listening_since: now,
             voices: BTreeMap::new(),
             lost: BTreeMap::new(),
+            dark: BTreeSet::new(),
             echoes: BTreeMap::new(),
         }
     }
@@ -44,6 +50,7 @@ impl Heard {
     pub(super) fn forget(&mut self, node: &NodeName) -> bool {
         let before = self.voices.len();
         self.lost.remove(node);
+        self.dark.remove(node);
         self.voices.retain(|(name, _), _| name != node);
         self.voices.len() != before
     }
@@ -58,10 +65,20 @@ impl Heard {
             if let Some(heard) = voice.filter(|v| v.is_behind(header)).map(Voice::heard) {
                 self.voices.remove(&key);
                 self.lost.insert(header.node.clone(), heard);
+                self.dark.insert(header.node.clone());
                 lost = true;
             }
         }
         lost
+    }
+
+    /// What a peer says of itself on the second path. Says whether anything changed.
+    pub(super) fn told(&mut self, header: &Header) -> bool {
+        let mut changed = false;
+        for (_, voice) in self.of_mut(&header.node) {
+            changed |= voice.told(header);
+        }
+        changed
     }
 
     /// An own datagram of another own interface was heard. Says whether that is news.
@@ -91,7 +108,8 @@ impl Heard {
             });
         }
         while self.lost.len() > MOST_LOST {
-            self.lost.pop_first();
+            let forgotten = self.lost.pop_first();
+            forgotten.map(|(node, _)| self.dark.remove(&node));
         }
         for voice in self.voices.values_mut() {
             quieter |= voice.falls_quiet(now);

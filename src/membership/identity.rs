@@ -39,7 +39,10 @@ struct Identity {
     since: Time,
     heard: Time,
     newest: u64,
-    windows: BTreeMap<IfIndex, Window>,
+    /// By where it was heard: none is the second path.
+    windows: BTreeMap<Option<IfIndex>, Window>,
+    /// Its newest word on where it has no carrier, with that datagram's number.
+    dark: (u64, Vec<u32>),
     /// It said goodbye: nothing of this life counts any more.
     gone: bool,
     older: Option<Older>,
@@ -74,14 +77,15 @@ pub(super) enum Admission {
 }
 
 impl Identities {
-    /// Judges a datagram by its sender.
+    /// Judges a datagram by its sender. No interface is the second path, on which nobody is alive.
     pub(super) fn admit(
         &mut self,
         now: Time,
         config: &Config,
-        interface: IfIndex,
+        interface: impl Into<Option<IfIndex>>,
         header: &Header,
     ) -> Admission {
+        let interface = interface.into();
         let incarnation = Incarnation(header.incarnation);
         if !self.by_node.contains_key(&header.node) && !self.make_room(now, config) {
             return Admission::Full;
@@ -91,6 +95,9 @@ impl Identities {
             new_life = true;
             Identity::new(now, incarnation, header.mac)
         });
+        if incarnation < known.incarnation && interface.is_none() {
+            return Admission::Over(None, None);
+        }
         if incarnation < known.incarnation {
             return known.hear_older(now, config, header);
         }
@@ -111,7 +118,15 @@ impl Identities {
             Freshness::Stale => Admission::Stale,
             Freshness::Fresh => {
                 known.newest = known.newest.max(header.seq);
-                known.heard = now;
+                if interface.is_some() {
+                    known.heard = now;
+                }
+                if header.seq > known.dark.0 {
+                    known.dark = (header.seq, header.dark.clone().unwrap_or_default());
+                } else if interface.is_some() && known.dark.1.contains(&header.interface) {
+                    // Said before the carrier was lost, and overtaken by that word.
+                    return Admission::Stale;
+                }
                 known.gone = header.has(Header::GONE);
                 Admission::Welcome { new_life }
             }
@@ -147,6 +162,7 @@ impl Identity {
             heard: now,
             newest: 0,
             windows: BTreeMap::new(),
+            dark: (0, Vec::new()),
             gone: false,
             older: None,
             told: None,

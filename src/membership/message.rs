@@ -7,6 +7,7 @@
 //!     kind 2 SyncRequest  [node, interface, since, generation, [part ...]]    send me what I miss
 //!     kind 3 Probe        [[node ...]]                                        you are silent: speak
 //!     kind 4 Outdated     [node, incarnation]                                 you are remembered in a later life
+//!     kind 5 Word         [again, in ms]                                      to a node, not to a segment
 //! ```
 //!
 //! A newer agent may append fields anywhere and add kinds: older ones skip the fields, and take a message of an
@@ -98,6 +99,7 @@ pub(super) enum Body {
     SyncRequest(SyncRequest),
     Probe(Probe),
     Outdated(Outdated),
+    Word(Word),
     /// A kind that only newer agents know.
     Unknown(u32),
 }
@@ -159,6 +161,14 @@ pub(super) struct Outdated {
     pub(super) node: NodeName,
     #[n(1)]
     pub(super) incarnation: u64,
+}
+
+/// Said to nodes by the second path, and nowhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Word {
+    /// The sender speaks to the same node again within so many milliseconds.
+    #[n(0)]
+    pub(super) again_ms: u32,
 }
 
 impl Header {
@@ -223,6 +233,7 @@ impl Message {
                 Body::SyncRequest(request) => e.u32(2)?.encode(request),
                 Body::Probe(probe) => e.u32(3)?.encode(probe),
                 Body::Outdated(outdated) => e.u32(4)?.encode(outdated),
+                Body::Word(word) => e.u32(5)?.encode(word),
                 Body::Unknown(kind) => e.u32(*kind)?.null(),
             });
         // Writing to memory cannot fail, and nothing above refuses a value.
@@ -244,6 +255,7 @@ impl Message {
                 2 => Body::SyncRequest(d.decode()?),
                 3 => Body::Probe(d.decode()?),
                 4 => Body::Outdated(d.decode()?),
+                5 => Body::Word(d.decode()?),
                 kind => {
                     d.skip()?;
                     Body::Unknown(kind)

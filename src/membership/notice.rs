@@ -29,7 +29,7 @@ pub enum Notice {
         /// For how long it has been silent.
         silent: Duration,
     },
-    /// An agent told on another segment that its interface on this one has no carrier.
+    /// An agent told elsewhere that its interface on this segment has no carrier.
     Dark {
         /// Who.
         node: NodeName,
@@ -68,8 +68,8 @@ pub enum Notice {
         why: Refusal,
         /// Where it came from.
         source: SocketAddr,
-        /// On which interface.
-        interface: IfIndex,
+        /// On which interface; none on the second path.
+        interface: Option<IfIndex>,
         /// How many were refused since the last such notice, this one included.
         count: u64,
     },
@@ -92,8 +92,8 @@ impl Notice {
             Self::Joined { interface, .. }
             | Self::Died { interface, .. }
             | Self::Dark { interface, .. }
-            | Self::Namesake(Namesake { interface, .. })
-            | Self::Refused { interface, .. } => Some(*interface),
+            | Self::Namesake(Namesake { interface, .. }) => Some(*interface),
+            Self::Refused { interface, .. } => *interface,
             Self::Left { .. }
             | Self::Paused { .. }
             | Self::TwoLives { .. }

@@ -7,7 +7,8 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Config, ConfigError, Counters, Incarnation, Keys, Membership, OwnClaims, View, run, socket,
+    Config, ConfigError, Counters, Incarnation, Keys, Membership, NodeAddresses, OwnClaims, View,
+    run, socket,
 };
 
 /// What an agent needs to hear its peers.
@@ -63,6 +64,7 @@ pub type Problems = BTreeMap<IfIndex, String>;
 #[derive(Clone, Debug)]
 pub(super) struct Wishes {
     pub(super) links: Arc<Links>,
+    pub(super) nodes: Arc<NodeAddresses>,
     pub(super) claims: Arc<OwnClaims>,
     pub(super) settled: bool,
     pub(super) impaired: bool,
@@ -113,6 +115,7 @@ impl Peers {
         let core = Membership::new(config, me, incarnation, keys.clone(), rand::random());
         let wishes = Wishes {
             links: Arc::default(),
+            nodes: Arc::default(),
             claims: Arc::default(),
             settled: false,
             impaired: false,
@@ -135,6 +138,16 @@ impl Peers {
     pub fn set_links(&self, links: impl Into<Arc<Links>>) {
         let links = links.into();
         self.wishes.send_modify(|wishes| wishes.links = links);
+    }
+
+    /// Where the nodes of the cluster are, this one among them: the second path opens on this node's address, and goes to
+    /// the others'. Without this node there is none.
+    pub fn set_nodes(&self, nodes: &Arc<NodeAddresses>) {
+        self.wishes.send_if_modified(|wishes| {
+            let changed = !Arc::ptr_eq(&wishes.nodes, nodes);
+            wishes.nodes = Arc::clone(nodes);
+            changed
+        });
     }
 
     /// Everything that this agent claims, with epochs.

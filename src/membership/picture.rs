@@ -59,6 +59,7 @@ pub(super) fn segment(heard: &Heard, up: bool, same_segment: BTreeSet<IfIndex>) 
         up,
         same_segment,
         lost: heard.lost.clone(),
+        dark: heard.dark.clone(),
         peers: peers(heard),
     }
 }

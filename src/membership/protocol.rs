@@ -9,7 +9,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -24,6 +24,7 @@ use super::{
     macs::KnownMacs,
     message::Header,
     picture,
+    second_path::{NodeAddresses, SecondPath},
     speaker::{Host, Speaker},
 };
 
@@ -48,6 +49,15 @@ pub enum Input {
         /// All of it.
         bytes: Vec<u8>,
     },
+    /// A datagram arrived by the second path.
+    Routed {
+        /// From where; only for the log.
+        source: SocketAddr,
+        /// All of it.
+        bytes: Vec<u8>,
+    },
+    /// Where the nodes of the cluster are.
+    Nodes(Arc<NodeAddresses>),
     /// Everything that this agent claims.
     Claims(Arc<OwnClaims>),
     /// Whether this agent has listened for long enough to claim what is its.
@@ -74,6 +84,13 @@ pub enum Output {
         /// All of it.
         bytes: Vec<u8>,
     },
+    /// Send this by the second path to each of these addresses, at the port of all agents.
+    SendRouted {
+        /// The nodes' addresses.
+        to: Vec<IpAddr>,
+        /// All of it.
+        bytes: Vec<u8>,
+    },
     /// Peers or claims changed.
     View(Arc<View>),
     /// Something for the log.
@@ -91,7 +108,7 @@ pub struct Membership {
     pub(super) keys: Keys,
     pub(super) seq: u64,
     pub(super) flags: u32,
-    own_macs: BTreeSet<Mac>,
+    pub(super) own_macs: BTreeSet<Mac>,
     /// Interfaces that there are no more; peers may hear of it on another segment.
     vanished: BTreeSet<IfIndex>,
     claims: Arc<OwnClaims>,
@@ -101,6 +118,9 @@ pub struct Membership {
     pub(super) known_macs: KnownMacs,
     pub(super) speakers: BTreeMap<IfIndex, Speaker>,
     pub(super) heard: BTreeMap<IfIndex, Heard>,
+    pub(super) second_path: SecondPath,
+    /// Own interfaces without carrier, as peers are told.
+    pub(super) dark: Vec<u32>,
     pauses: u64,
     /// And until when it counts.
     pub(super) namesake: Option<(Namesake, Time)>,
@@ -150,6 +170,8 @@ impl Membership {
             known_macs: KnownMacs::default(),
             speakers: BTreeMap::new(),
             heard: BTreeMap::new(),
+            second_path: SecondPath::default(),
+            dark: Vec::new(),
             pauses: 0,
             namesake: None,
             namesakes_reported: BTreeSet::new(),
@@ -162,6 +184,12 @@ impl Membership {
         }
     }
 
+    /// The name of this node.
+    #[must_use]
+    pub fn me(&self) -> &NodeName {
+        &self.me
+    }
+
     /// Numbers for metrics.
     #[must_use]
     pub fn counters(&self) -> &Arc<Counters> {
@@ -171,7 +199,7 @@ impl Membership {
     /// Takes an input and everything that has fallen due by `now`. Time must not run backwards.
     pub fn handle(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {
         self.notice_lateness(now, out);
-        let heard = matches!(input, Input::Datagram { .. });
+        let heard = matches!(input, Input::Datagram { .. } | Input::Routed { .. });
         match input {
             Input::Links { links, open } => self.set_links(now, &links, &open),
             Input::Datagram {
@@ -181,12 +209,19 @@ impl Membership {
             } => {
                 self.hear(now, interface, source, &bytes, out);
             }
+            Input::Routed { source, bytes } => self.hear_routed(now, source, &bytes, out),
+            Input::Nodes(nodes) => {
+                self.changed |= self.second_path.set_nodes(now, &self.me, &nodes)
+            }
             Input::Claims(claims) => self.set_claims(now, claims),
             Input::Settled(true) => self.set_flags(now, self.flags | Header::SETTLED),
             Input::Settled(false) => self.set_flags(now, self.flags & !Header::SETTLED),
             Input::Impaired(true) => self.set_flags(now, self.flags | Header::IMPAIRED),
             Input::Impaired(false) => self.set_flags(now, self.flags & !Header::IMPAIRED),
-            Input::Leave => self.set_flags(now, self.flags | Header::LEAVING),
+            Input::Leave => {
+                self.set_flags(now, self.flags | Header::LEAVING);
+                self.second_path.hurry(now);
+            }
             Input::Goodbye => self.say_goodbye(out),
             Input::Keys(keys) => self.keys = keys,
             Input::Tick => self.bury(now, out),
@@ -234,6 +269,7 @@ impl Membership {
             self.heard
                 .values_mut()
                 .for_each(|heard| heard.forgive(now, &self.config));
+            self.second_path.forgive(now);
             self.changed = true;
             out.push(Output::Notice(Notice::Paused { slept: late }));
         } else if late >= self.config.late_from() {
@@ -259,6 +295,10 @@ impl Membership {
             .chain(self.vanished.iter().rev().copied())
             .map(|interface| interface.0)
             .collect();
+        if self.dark != dark {
+            self.second_path.hurry(now);
+            self.dark.clone_from(&dark);
+        }
         let host = Host {
             me: &self.me,
             config: &self.config,
@@ -329,6 +369,7 @@ impl Membership {
             self.counters.deaths.add_one();
             out.push(Output::Notice(notice));
         }
+        self.changed |= self.second_path.bury(now);
         let over = self.namesake.take_if(|(_, until)| *until <= now);
         self.changed |= over.is_some();
     }
@@ -346,6 +387,7 @@ impl Membership {
             incarnation: self.incarnation,
             known_macs: Arc::clone(self.known_macs.all()),
             pauses: self.pauses,
+            reached: Arc::clone(self.second_path.reached()),
             namesake: self.namesake.as_ref().map(|(namesake, _)| namesake.clone()),
         }
     }
@@ -373,6 +415,8 @@ impl Membership {
         let namesake = self.namesake.iter().map(|(_, until)| *until);
         // Even with nothing to do a pause must be noticed.
         let idle = now + self.config.heartbeat;
-        spoken.chain(heard).chain(namesake).fold(idle, Time::min)
+        let routed = self.second_path.next_deadline();
+        let rest = namesake.chain(routed);
+        spoken.chain(heard).chain(rest).fold(idle, Time::min)
     }
 }

@@ -10,6 +10,7 @@ use herald_spi::{IfIndex, NodeName, Time};
 
 use super::{
     Config, Incarnation, Membership, Namesake, Notice, Output, Refusal,
+    heard::Heard,
     identity::Admission,
     message::{Body, Header, Message, Outdated, SyncRequest},
     voice::Voice,
@@ -35,14 +36,13 @@ impl Membership {
             return;
         }
         self.counters.received.add_one();
-        let message = self
-            .keys
-            .open(datagram)
-            .and_then(|bytes| Message::decode(bytes).map_err(|_| Refusal::Malformed));
-        let Message { header, body } = match message {
+        let Message { header, body } = match self.open(datagram) {
             Ok(message) => message,
-            Err(why) => return self.refuse(now, interface, source, why, out),
+            Err(why) => return self.refuse(now, Some(interface), source, why, out),
         };
+        if matches!(body, Body::Word(_)) {
+            return self.counters.wrong_path.add_one();
+        }
         if header.node == self.me {
             return self.hear_own_name(now, interface, &header, out);
         }
@@ -53,10 +53,7 @@ impl Membership {
                     self.forget(&header.node);
                 }
                 if header.has(Header::GONE) {
-                    if self.forget(&header.node) {
-                        out.push(Output::Notice(Notice::Left { node: header.node }));
-                    }
-                    return;
+                    return self.part(header.node, out);
                 }
                 self.darken(&header, out);
                 self.hear_peer(now, pace, interface, &header, body, out);
@@ -78,10 +75,66 @@ impl Membership {
         }
     }
 
+    /// A datagram that came by the second path; see there for what it may decide.
+    pub(super) fn hear_routed(
+        &mut self,
+        now: Time,
+        source: SocketAddr,
+        datagram: &[u8],
+        out: &mut Vec<Output>,
+    ) {
+        self.counters.routed_received.add_one();
+        let Message { header, body } = match self.open(datagram) {
+            Ok(message) => message,
+            Err(why) => return self.refuse(now, None, source, why, out),
+        };
+        let Body::Word(word) = body else {
+            return self.counters.wrong_path.add_one();
+        };
+        if header.node == self.me {
+            return self.counters.own.add_one();
+        }
+        let pace = self.config.with(header.config());
+        match self.identities.admit(now, &pace, None, &header) {
+            Admission::Welcome { new_life } => {
+                if new_life {
+                    self.forget(&header.node);
+                }
+                self.changed |= self.known_macs.add(header.macs.iter().copied());
+                if header.has(Header::GONE) {
+                    return self.part(header.node, out);
+                }
+                self.darken(&header, out);
+                for heard in self.heard.values_mut() {
+                    self.changed |= heard.told(&header);
+                }
+                let again = Duration::from_millis(word.again_ms.into());
+                self.changed |= self.second_path.hear(now, &header.node, again);
+            }
+            Admission::Duplicate => self.counters.duplicates.add_one(),
+            Admission::Stale => self.counters.stale.add_one(),
+            Admission::Full => self.counters.table_full.add_one(),
+            Admission::Over(..) => self.counters.old_incarnation.add_one(),
+        }
+    }
+
+    fn open(&self, datagram: &[u8]) -> Result<Message, Refusal> {
+        let bytes = self.keys.open(datagram)?;
+        Message::decode(bytes).map_err(|_| Refusal::Malformed)
+    }
+
+    /// A peer said its last words.
+    fn part(&mut self, node: NodeName, out: &mut Vec<Output>) {
+        self.changed |= self.second_path.forget(&node);
+        if self.forget(&node) {
+            out.push(Output::Notice(Notice::Left { node }));
+        }
+    }
+
     fn refuse(
         &mut self,
         now: Time,
-        interface: IfIndex,
+        interface: Option<IfIndex>,
         source: SocketAddr,
         why: Refusal,
         out: &mut Vec<Output>,
@@ -149,6 +202,8 @@ impl Membership {
             out.push(Output::Notice(Notice::Namesake(namesake.clone())));
         }
         let known = self.namesake.as_ref().map(|(known, _)| known);
+        // It is no stranger to the wire.
+        self.changed |= self.known_macs.add(header.macs.iter().copied());
         // Of several the newest is shown.
         if known.is_none_or(|known| known.incarnation <= incarnation) {
             self.changed |= known != Some(&namesake);
@@ -166,14 +221,18 @@ impl Membership {
         body: Body,
         out: &mut Vec<Output>,
     ) {
-        let Some(heard) = self.heard.get_mut(&interface) else {
+        let Some(Heard {
+            voices, lost, dark, ..
+        }) = self.heard.get_mut(&interface)
+        else {
             return;
         };
         let key = (header.node.clone(), IfIndex(header.interface));
         let mut joined = false;
-        let voice = heard.voices.entry(key).or_insert_with(|| {
+        let voice = voices.entry(key).or_insert_with(|| {
             joined = true;
-            heard.lost.remove(&header.node);
+            lost.remove(&header.node);
+            dark.remove(&header.node);
             Voice::new(now, pace, header)
         });
         let changed = voice.hear(now, pace, &mut self.dice, header) | joined;
@@ -201,7 +260,7 @@ impl Membership {
             }));
         }
         match body {
-            Body::Heartbeat(_) | Body::Claims(_) => {}
+            Body::Heartbeat(_) | Body::Claims(_) | Body::Word(_) => {}
             Body::SyncRequest(request) => self.answer(now, interface, &request),
             Body::Probe(probe) => self.hear_probe(now, interface, &probe.nodes),
             Body::Outdated(Outdated { node, incarnation }) if node == self.me => {

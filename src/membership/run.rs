@@ -13,7 +13,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::pin,
     sync::Arc,
     task::{Context, Poll},
@@ -25,7 +25,8 @@ use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Input, Keys, Membership, Notice, Output, Problems, View, Weight, peers::Wishes, socket::Port,
+    Input, Keys, Membership, NodeAddresses, Notice, Output, Problems, View, Weight,
+    node_socket::NodeSocket, peers::Wishes, socket::Port,
 };
 
 /// Longer than any datagram of an agent; what is cut off here fails the signature.
@@ -34,6 +35,8 @@ const LONGEST: usize = 2_048;
 const IN_A_ROW: usize = 64;
 /// How often an interface that could not be opened is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// And the second path: nobody waits for it.
+const RETRY_NODE: Duration = Duration::from_secs(10);
 
 /// The task's state.
 pub(super) struct Driver {
@@ -42,6 +45,10 @@ pub(super) struct Driver {
     port: u16,
     links: Arc<Links>,
     ports: BTreeMap<IfIndex, Port>,
+    nodes: Arc<NodeAddresses>,
+    node_socket: Option<NodeSocket>,
+    /// The log knows that there is no second path.
+    node_socket_failing: bool,
     /// The interface whose sockets are read first next time, so that a busy one does not starve the others.
     turn: usize,
     retry: Option<Instant>,
@@ -76,6 +83,9 @@ impl Driver {
             port,
             links: Arc::default(),
             ports: BTreeMap::new(),
+            nodes: Arc::default(),
+            node_socket: None,
+            node_socket_failing: false,
             turn: 0,
             retry: None,
             view,
@@ -137,6 +147,11 @@ impl Driver {
             self.links = Arc::clone(&wishes.links);
             self.open_ports();
         }
+        if !Arc::ptr_eq(&granted.nodes, &wishes.nodes) {
+            self.nodes = Arc::clone(&wishes.nodes);
+            self.open_node_socket();
+            self.feed(Input::Nodes(Arc::clone(&wishes.nodes)));
+        }
         if !Arc::ptr_eq(&granted.claims, &wishes.claims) {
             self.feed(Input::Claims(Arc::clone(&wishes.claims)));
         }
@@ -165,6 +180,7 @@ impl Driver {
             }
         }
         self.retry = (!problems.is_empty()).then(|| Instant::now() + RETRY);
+        self.open_node_socket();
         self.problems.send_if_modified(|known| {
             if **known == problems {
                 return false;
@@ -183,27 +199,65 @@ impl Driver {
         self.feed(Input::Links { links, open });
     }
 
-    /// Waits for a datagram on any socket.
-    async fn receive(&mut self) -> (IfIndex, usize, SocketAddr) {
+    /// Opens the second path where the cluster says that this node is.
+    fn open_node_socket(&mut self) {
+        let wanted = self.nodes.get(self.core.me()).copied();
+        let open = self.node_socket.as_ref().map(NodeSocket::address);
+        if open == wanted {
+            return;
+        }
+        self.node_socket = None;
+        let Some(address) = wanted else { return };
+        match NodeSocket::open(address, self.port) {
+            Ok(socket) => {
+                self.node_socket = Some(socket);
+                self.node_socket_failing = false;
+            }
+            Err(error) => {
+                let again = Instant::now() + RETRY_NODE;
+                self.retry = Some(self.retry.map_or(again, |at| at.min(again)));
+                if !std::mem::replace(&mut self.node_socket_failing, true) {
+                    tracing::warn!(%address, port = self.port, %error,
+                        "no second path between the nodes: cannot listen on this node's InternalIP");
+                }
+            }
+        }
+    }
+
+    /// Waits for a datagram on any socket. No interface is the second path.
+    async fn receive(&mut self) -> (Option<IfIndex>, usize, SocketAddr) {
         std::future::poll_fn(|cx| self.poll_receive(cx)).await
     }
 
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<(IfIndex, usize, SocketAddr)> {
-        self.turn = self
-            .turn
-            .wrapping_add(1)
-            .checked_rem(self.ports.len())
-            .unwrap_or(0);
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<(Option<IfIndex>, usize, SocketAddr)> {
+        // The second path has the last turn.
+        let turns = self.ports.len() + 1;
+        self.turn = self.turn.wrapping_add(1).checked_rem(turns).unwrap_or(0);
+        let routed = |socket: &Option<NodeSocket>, cx: &mut Context<'_>, buffer: &mut [u8]| {
+            let socket = socket.as_ref()?;
+            match socket.poll_receive(cx, buffer) {
+                Poll::Ready((length, source)) => Some((None, length, source)),
+                Poll::Pending => None,
+            }
+        };
+        if self.turn == self.ports.len()
+            && let Some(received) = routed(&self.node_socket, cx, &mut *self.buffer)
+        {
+            return Poll::Ready(received);
+        }
         let (before, after) = (
             self.ports.iter().take(self.turn),
             self.ports.iter().skip(self.turn),
         );
         for (interface, port) in after.chain(before) {
             if let Poll::Ready((length, source)) = port.poll_receive(cx, &mut *self.buffer) {
-                return Poll::Ready((*interface, length, source));
+                return Poll::Ready((Some(*interface), length, source));
             }
         }
-        Poll::Pending
+        match routed(&self.node_socket, cx, &mut *self.buffer) {
+            Some(received) => Poll::Ready(received),
+            None => Poll::Pending,
+        }
     }
 
     /// Takes what already arrived, before anybody is declared dead.
@@ -220,12 +274,15 @@ impl Driver {
         }
     }
 
-    fn take(&mut self, (interface, length, source): (IfIndex, usize, SocketAddr)) {
+    fn take(&mut self, (interface, length, source): (Option<IfIndex>, usize, SocketAddr)) {
         let bytes = self.buffer.iter().take(length).copied().collect();
-        self.feed(Input::Datagram {
-            interface,
-            source,
-            bytes,
+        self.feed(match interface {
+            Some(interface) => Input::Datagram {
+                interface,
+                source,
+                bytes,
+            },
+            None => Input::Routed { source, bytes },
         });
     }
 
@@ -236,6 +293,7 @@ impl Driver {
         for output in outputs.drain(..) {
             match output {
                 Output::Send { interface, bytes } => self.send(interface, &bytes),
+                Output::SendRouted { to, bytes } => self.send_routed(&to, &bytes),
                 Output::View(view) => {
                     self.view.send_replace(view);
                 }
@@ -257,6 +315,21 @@ impl Driver {
                 &counters.send_failures
             }
             .add_one();
+        }
+    }
+
+    fn send_routed(&self, to: &[IpAddr], bytes: &[u8]) {
+        let counters = self.core.counters();
+        for to in to {
+            let sent = self
+                .node_socket
+                .as_ref()
+                .map(|socket| socket.send(*to, bytes));
+            if sent == Some(true) {
+                counters.routed_sent.add_one();
+            } else {
+                counters.routed_failures.add_one();
+            }
         }
     }
 

@@ -12,14 +12,15 @@ use std::{
 use herald_spi::{IfIndex, Link, Links, Mac, NodeName, Place, Time};
 
 use super::{
-    Claims, Config, Incarnation, Input, Keys, Membership, Notice, Output, OwnClaims, Peer, View,
-    dice::Dice,
+    Claims, Config, Incarnation, Input, Keys, Membership, NodeAddresses, Notice, Output, OwnClaims,
+    Peer, View, dice::Dice,
 };
 
 mod claims;
 mod faults;
 mod figures;
 mod liveness;
+mod paths;
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// What a sleeping process's socket buffers.
@@ -56,9 +57,11 @@ struct Agent {
     views: u64,
     notices: Vec<(Time, Notice)>,
     asleep_until: Option<Time>,
-    inbox: Vec<(IfIndex, Vec<u8>)>,
+    /// By interface, or by the second path.
+    inbox: Vec<(Option<IfIndex>, Vec<u8>)>,
     sent: u64,
     sent_bytes: u64,
+    sent_routed: u64,
 }
 
 struct World {
@@ -74,7 +77,9 @@ struct World {
     agents: Vec<Agent>,
     /// Agents in different groups do not hear each other.
     groups: BTreeMap<usize, u32>,
-    flying: BTreeMap<(Time, u64), (usize, IfIndex, Vec<u8>)>,
+    /// Of 1,000 datagrams of the second path so many are lost; nobody has one unless it is introduced.
+    routed_loss: u64,
+    flying: BTreeMap<(Time, u64), (usize, Option<IfIndex>, Vec<u8>)>,
     next_flight: u64,
     /// Everything ever said, if someone records it.
     recording: Option<Vec<Vec<u8>>>,
@@ -98,6 +103,7 @@ impl World {
             clock_first: false,
             agents: Vec::new(),
             groups: BTreeMap::new(),
+            routed_loss: 0,
             flying: BTreeMap::new(),
             next_flight: 0,
             recording: None,
@@ -129,6 +135,7 @@ impl World {
             inbox: Vec::new(),
             sent: 0,
             sent_bytes: 0,
+            sent_routed: 0,
         });
         at
     }
@@ -205,6 +212,7 @@ impl World {
         for output in outputs {
             match output {
                 Output::Send { interface, bytes } => self.fly(at, interface, bytes),
+                Output::SendRouted { to, bytes } => self.route(at, &to, &bytes),
                 Output::View(view) => {
                     self.agents[at].view = view;
                     self.agents[at].views += 1;
@@ -250,22 +258,52 @@ impl World {
         }
     }
 
+    /// Gives everybody a second path.
+    fn introduce(&mut self) {
+        let nodes: NodeAddresses = (0..self.agents.len())
+            .map(|at| (self.agents[at].name.clone(), node_address(at)))
+            .collect();
+        let nodes = Arc::new(nodes);
+        for at in 0..self.agents.len() {
+            self.feed(at, Input::Nodes(Arc::clone(&nodes)));
+        }
+    }
+
+    fn route(&mut self, from: usize, to: &[IpAddr], bytes: &[u8]) {
+        assert!(bytes.len() <= 1_200, "seed {}", self.seed);
+        self.agents[from].sent_routed += to.len() as u64;
+        if let Some(recording) = &mut self.recording {
+            recording.push(bytes.to_vec());
+        }
+        for to in (0..self.agents.len()).filter(|at| to.contains(&node_address(*at))) {
+            if self.dice.next() % 1_000 >= self.routed_loss {
+                let arrives = self.now + self.dice.between(self.delay.0, self.delay.1);
+                self.fly_to(arrives, to, None, bytes.to_vec());
+            }
+        }
+    }
+
     fn deliver_at(&mut self, arrives: Time, to: usize, on: IfIndex, bytes: Vec<u8>) {
+        self.fly_to(arrives, to, Some(on), bytes);
+    }
+
+    fn fly_to(&mut self, arrives: Time, to: usize, on: Option<IfIndex>, bytes: Vec<u8>) {
         self.next_flight += 1;
         self.flying
             .insert((arrives, self.next_flight), (to, on, bytes));
     }
 
-    fn hear(&mut self, at: usize, interface: IfIndex, bytes: Vec<u8>) {
+    fn hear(&mut self, at: usize, interface: Option<IfIndex>, bytes: Vec<u8>) {
         let source = SocketAddr::from((Ipv4Addr::LOCALHOST, 9471));
-        self.feed(
-            at,
-            Input::Datagram {
+        let input = match interface {
+            Some(interface) => Input::Datagram {
                 interface,
                 source,
                 bytes,
             },
-        );
+            None => Input::Routed { source, bytes },
+        };
+        self.feed(at, input);
     }
 
     fn run_for(&mut self, time: Duration) {
@@ -361,6 +399,12 @@ impl World {
         let segment = self.agents[at].view.segments.get(&ETH0);
         segment.is_some_and(|segment| segment.peers.contains_key(&self.agents[other].name))
     }
+}
+
+/// A node's InternalIP.
+fn node_address(node: usize) -> IpAddr {
+    let [high, low] = u16::try_from(node).unwrap().to_be_bytes();
+    IpAddr::from([10, 9, high, low])
 }
 
 fn link(node: usize, interface: IfIndex) -> Link {

@@ -26,7 +26,7 @@ pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x114);
 
 const HOPS: u32 = 255;
 /// Network control (CS6), ahead of the bulk on a full link.
-const TRAFFIC_CLASS: u32 = 0xC0;
+pub(super) const TRAFFIC_CLASS: u32 = 0xC0;
 /// Room for about 450 full datagrams; the kernel gives as much as `net.core.rmem_max` allows, by default for 180.
 const RECEIVE_BUFFER: usize = 1 << 20;
 

@@ -116,13 +116,19 @@ impl Speaker {
         self.hurry(now, AFTER_PROBE);
     }
 
-    /// What is to be said now, beats and parts.
-    pub(super) fn due(&mut self, now: Time, config: &Config, dice: &mut Dice) -> Vec<Body> {
+    /// What is to be said now, beats and parts. A beat that is due by `soon` goes with the others.
+    pub(super) fn due(
+        &mut self,
+        now: Time,
+        soon: Time,
+        config: &Config,
+        dice: &mut Dice,
+    ) -> Vec<Body> {
         if !self.link.up {
             return Vec::new();
         }
         let mut bodies = Vec::new();
-        if self.next_beat <= now {
+        if self.next_beat <= soon {
             let beat: Vec<Changes> = self.ledger.beat(self.room, BURST);
             bodies.extend(beat.into_iter().map(Body::Heartbeat));
             self.last_beat = Some(now);

@@ -1,10 +1,12 @@
 //! What the machine says: what is due, and what was asked for.
 
-use herald_spi::{IfIndex, NodeName, Time};
+use herald_spi::{IfIndex, Mac, NodeName, Time};
 
 use super::{
     Membership, Output,
-    message::{Body, Changes, Header, Message, Probe},
+    message::{Body, Changes, Header, MAX_DARK, MAX_MACS, Message, Probe, Word},
+    second_path::Round,
+    speaker::Speaker,
 };
 
 /// The last words are said so often, for nobody is there to repeat them.
@@ -15,9 +17,15 @@ const NAME_HEAD: usize = 3;
 impl Membership {
     /// Says everything that is due on every interface.
     pub(super) fn speak(&mut self, now: Time, out: &mut Vec<Output>) {
+        // The beats of all interfaces go together, for one awakening of the processor is dearer than what is sent.
+        let is_due = |speaker: &Speaker| speaker.next_deadline().is_some_and(|at| at <= now);
+        let soon = match self.speakers.values().any(is_due) {
+            true => now + self.config.heartbeat / 10,
+            false => now,
+        };
         let mut bodies = Vec::new();
         for (interface, speaker) in self.speakers.iter_mut().filter(|(_, s)| s.is_up()) {
-            let due = speaker.due(now, &self.config, &mut self.dice);
+            let due = speaker.due(now, soon, &self.config, &mut self.dice);
             bodies.extend(due.into_iter().map(|body| (*interface, body)));
             let Some(heard) = self.heard.get_mut(interface) else {
                 continue;
@@ -43,6 +51,9 @@ impl Membership {
         for (interface, body) in bodies {
             self.send(interface, body, out);
         }
+        if let Some(round) = self.second_path.due(now, &self.config, &mut self.dice) {
+            self.send_routed(round, out);
+        }
     }
 
     /// The last words; nothing is said after them.
@@ -51,6 +62,13 @@ impl Membership {
         let interfaces: Vec<IfIndex> = self.speakers.keys().copied().collect();
         for interface in std::iter::repeat_n(interfaces, GOODBYES).flatten() {
             self.send(interface, Body::Heartbeat(Changes::default()), out);
+        }
+        let everybody = Round {
+            to: self.second_path.everybody(),
+            again: self.second_path.again(),
+        };
+        if !everybody.to.is_empty() {
+            self.send_routed(everybody, out);
         }
         self.speakers.clear();
     }
@@ -73,6 +91,32 @@ impl Membership {
         };
         let bytes = self.keys.seal(&Message { header, body }.encode());
         out.push(Output::Send { interface, bytes });
+    }
+
+    /// Sends one datagram to many nodes.
+    fn send_routed(&mut self, Round { to, again }: Round, out: &mut Vec<Output>) {
+        self.seq += 1;
+        let header = Header {
+            node: self.me.clone(),
+            incarnation: self.incarnation.0,
+            seq: self.seq,
+            interface: 0,
+            interface_name: String::new(),
+            mac: Mac::ZERO,
+            subnets: Vec::new(),
+            macs: self.own_macs.iter().take(MAX_MACS).copied().collect(),
+            flags: self.flags,
+            generation: 0,
+            sum: 0,
+            count: 0,
+            pace: Some(self.config.into()),
+            dark: Some(self.dark.iter().take(MAX_DARK).copied().collect()),
+        };
+        let body = Body::Word(Word {
+            again_ms: u32::try_from(again.as_millis()).unwrap_or(u32::MAX),
+        });
+        let bytes = self.keys.seal(&Message { header, body }.encode());
+        out.push(Output::SendRouted { to, bytes });
     }
 }
 

@@ -40,6 +40,9 @@ pub struct View {
     /// How often this process was found to have slept for so long that peers may have buried it. When it grows, others
     /// may own by now what this agent held: stop answering until requalified. `listening_since` starts anew then.
     pub pauses: u64,
+    /// The nodes whose agents are heard on the second path, whether any segment carries their heartbeats or not. For
+    /// people: no owner is chosen by it.
+    pub reached: Arc<BTreeSet<NodeName>>,
     /// Another process that speaks under this node's name, while it is heard.
     pub namesake: Option<Namesake>,
 }
@@ -55,6 +58,8 @@ pub struct Segment {
     pub same_segment: BTreeSet<IfIndex>,
     /// Who fell silent here and has not been heard since: when it was heard last.
     pub lost: BTreeMap<NodeName, Time>,
+    /// Who of those said that it has no carrier here.
+    pub dark: BTreeSet<NodeName>,
     /// The agents that are alive here.
     pub peers: BTreeMap<NodeName, Peer>,
 }
@@ -115,6 +120,7 @@ impl View {
             segments: BTreeMap::new(),
             known_macs: Arc::default(),
             pauses: 0,
+            reached: Arc::default(),
             namesake: None,
         }
     }

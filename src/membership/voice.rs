@@ -104,6 +104,20 @@ impl Voice {
         changed
     }
 
+    /// What it says of itself elsewhere, if that is newer; it is no sign of life here.
+    pub(super) fn told(&mut self, header: &Header) -> bool {
+        if !self.is_behind(header) {
+            return false;
+        }
+        let mut changed = replace(&mut self.leaving, header.has(Header::LEAVING));
+        changed |= replace(&mut self.impaired, header.has(Header::IMPAIRED));
+        if changed {
+            // Else what was said here before would undo it.
+            self.newest = header.seq;
+        }
+        changed
+    }
+
     /// When it counts as dead unless it speaks.
     pub(super) fn deadline(&self) -> Time {
         self.deadline

@@ -25,7 +25,7 @@ use std::{
 pub const HERALD: &str = env!("CARGO_BIN_EXE_herald");
 /// The hardware address of this namespace's interface.
 pub const MAC: &str = "02:00:00:00:00:01";
-const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// Another host on the wire.
 pub struct Client(Child);
@@ -62,6 +62,11 @@ impl Agent {
     /// All that it has said.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.join("log")).unwrap()
+    }
+
+    /// Whether it has not ended.
+    pub fn runs(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
     }
 
     /// What it serves at `/metrics`; only of one in this namespace.
@@ -113,12 +118,22 @@ impl Client {
         third
     }
 
-    fn unplugged() -> Self {
+    /// A namespace without any wire.
+    pub fn unplugged() -> Self {
         let mut sleeper = Command::new("unshare");
         let sleeper = sleeper.args(["--net", "sleep", "600"]);
         let client = Self(sleeper.spawn().unwrap());
         thread::sleep(Duration::from_millis(300));
         client
+    }
+
+    /// Gives it an interface that hangs on `port` of a bridge here.
+    pub fn plug(&self, interface: &str, port: &str, bridge: &str) {
+        let id = self.0.id();
+        run(&format!(
+            "ip link add {port} type veth peer name {interface} netns {id}"
+        ));
+        run(&format!("ip link set {port} master {bridge} up"));
     }
 
     /// A command that runs there.

@@ -55,6 +55,7 @@ pub(in super::super) fn sample() -> Memory {
         )]
         .into(),
         macs: [Mac([2, 0, 0, 0, 0, 1])].into(),
+        node_addresses: Arc::new([(node("b"), "10.9.0.2".parse().unwrap())].into()),
     }
 }
 

@@ -26,6 +26,7 @@ fn alone(recalled: Memory) -> Mind {
         up: true,
         same_segment: BTreeSet::new(),
         lost: BTreeMap::new(),
+        dark: BTreeSet::new(),
         peers: BTreeMap::new(),
     };
     view.segments.insert(ETH0, segment);
@@ -261,4 +262,82 @@ fn who_leaves_checks_nothing() {
         assert_eq!(mind.checks.checked(), checked);
         mind.leave(at(now + 1_000));
     }
+}
+
+/// One that owns both addresses that it remembers.
+fn owner() -> (Mind, Place) {
+    let mut mind = alone(sample());
+    let claims = answer(&mut mind, &[]);
+    let (place, _) = claims.first_key_value().unwrap();
+    (mind, *place)
+}
+
+#[test]
+fn a_stranger_that_claims_an_address_is_asked_about_and_may_be_a_node() {
+    let (mut mind, place) = owner();
+    let by = Mac([2, 9, 9, 9, 9, 9]);
+    assert!(!mind.asks_about_strangers(at(1_200)), "nobody is unknown");
+    mind.report(at(1_200), Report::Conflict { place, by });
+    assert!(mind.asks_about_strangers(at(1_200)));
+    // Nobody has published it: it stays what it is, and is not asked about all the time.
+    assert!(!mind.learn_macs(Published::new()));
+    mind.report(at(2_000), Report::Conflict { place, by });
+    mind.conclude(at(2_000), 2.0).unwrap();
+    assert!(mind.rivals.contains_key(&place));
+    assert!(!mind.asks_about_strangers(at(31_000)) && mind.asks_about_strangers(at(31_200)));
+    assert!(mind.learn_macs([(by, NodeName::from("c"))].into()));
+    let (desired, claims) = mind.conclude(at(31_300), 31.3).unwrap();
+    assert!(desired.herald_macs.contains(&by), "no stranger to the wire");
+    assert!(claims.contains_key(&place) && mind.rivals.is_empty());
+    assert!(mind.remember().macs.contains(&by), "nor after a restart");
+}
+
+#[test]
+fn a_stranger_that_answers_for_an_address_is_asked_about_too() {
+    let mut mind = alone(sample());
+    let by = Mac([2, 9, 9, 9, 9, 9]);
+    assert_eq!(answer(&mut mind, &[by]), OwnClaims::new());
+    assert!(mind.asks_about_strangers(at(1_200)));
+    let mut mind = alone(sample());
+    let known = Mac([2, 0, 0, 0, 0, 2]);
+    hear(&mut mind, at(5), None);
+    assert_eq!(answer(&mut mind, &[known]), OwnClaims::new());
+    assert!(!mind.asks_about_strangers(at(1_200)), "it was heard once");
+}
+
+#[test]
+fn who_is_silent_here_and_alive_elsewhere_is_named() {
+    let (mut mind, _) = owner();
+    let told = |mind: &Mind| -> Vec<_> {
+        mind.unheard()
+            .map(|(node, interface, dark)| (node.to_string(), interface, dark))
+            .collect()
+    };
+    let mut view = View::clone(&mind.view);
+    let [b, c, d] = ["b", "c", "d"].map(NodeName::from);
+    let segment = view.segments.get_mut(&ETH0).unwrap();
+    segment.lost = [&b, &c, &d].map(|node| (node.clone(), at(1_000))).into();
+    segment.dark = [c.clone()].into();
+    mind.view(at(1_200), Arc::new(view.clone()));
+    assert!(told(&mind).is_empty(), "dead, for all that is known");
+    view.reached = Arc::new([b, c].into());
+    mind.view(at(1_300), Arc::new(view.clone()));
+    let expected = [("b".to_owned(), ETH0, false), ("c".to_owned(), ETH0, true)];
+    assert_eq!(told(&mind), expected);
+    view.segments.get_mut(&ETH0).unwrap().up = false;
+    mind.view(at(1_400), Arc::new(view));
+    assert!(told(&mind).is_empty(), "it is this node that hears nothing");
+}
+
+#[test]
+fn where_the_nodes_are_is_remembered_until_the_cluster_tells() {
+    let mut mind = alone(sample());
+    let b = NodeName::from("b");
+    assert!(mind.node_addresses().contains_key(&b));
+    mind.watch(Watch::Nodes(Change::Reset(vec![samples::node(
+        "a", "10.9.0.1",
+    )])));
+    let address: IpAddr = "10.9.0.1".parse().unwrap();
+    let told: Vec<_> = mind.node_addresses().iter().collect();
+    assert_eq!(told, [(&NodeName::from("a"), &address)]);
 }

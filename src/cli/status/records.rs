@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt as _;
 
 use crate::{
-    api::{self, AnnouncedAddress, FailedCheck, NodeAnnouncements, Provider, Reason},
+    api::{self, AnnouncedAddress, FailedCheck, NodeAnnouncements, Provider, Reason, UnheardPeer},
     cluster::{self, Classes},
     world::{IngressRecord, Keyed, ServiceRecord},
 };
@@ -26,6 +26,10 @@ pub(in crate::cli) struct Report {
     pub(in crate::cli) addresses: Vec<AnnouncedAddress>,
     /// What the node cannot reach of the addresses that others announce.
     pub(in crate::cli) unreached: Vec<FailedCheck>,
+    /// The agents that it does not hear, though they are alive.
+    pub(in crate::cli) unheard: Vec<UnheardPeer>,
+    /// The hardware address of another host that runs an agent under the node's name.
+    pub(in crate::cli) namesake: Option<String>,
     /// The node's own addresses.
     pub(in crate::cli) own: Vec<String>,
     version: u64,
@@ -101,6 +105,8 @@ impl Report {
                 .and_then(|s| s.checks.as_ref())
                 .map(|checks| checks.failed.clone())
                 .unwrap_or_default(),
+            unheard: status.map(|s| s.unheard.clone()).unwrap_or_default(),
+            namesake: status.and_then(|s| s.namesake.clone()),
             own: status
                 .and_then(|s| s.host.as_ref())
                 .map(|host| host.addresses.clone())

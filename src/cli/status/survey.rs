@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Balancer, Report};
+use super::{Balancer, Report, agents::Agents};
 use crate::{
     api::{self, AnnouncedAddress, AnnouncementState, CheckOutcome, FailedCheck},
     world::TrafficPolicy,
@@ -16,6 +16,17 @@ use crate::{
 pub(in crate::cli) struct Status {
     pub(in crate::cli) well: bool,
     pub(in crate::cli) services: Vec<Line>,
+    /// What is wrong between the agents, though every address may be announced.
+    pub(in crate::cli) agents: Vec<Trouble>,
+}
+
+/// Something that is wrong with an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cli) struct Trouble {
+    pub(in crate::cli) node: String,
+    pub(in crate::cli) state: String,
+    pub(in crate::cli) message: String,
 }
 
 /// One address of a Service, or a Service without any.
@@ -55,7 +66,9 @@ pub(in crate::cli) fn survey<'a>(
     reports: impl IntoIterator<Item = &'a Report>,
 ) -> Status {
     let mut said = Said::default();
+    let mut agents = Agents::default();
     for report in reports {
+        agents.take(report);
         said.own.extend(report.own.iter().map(String::as_str));
         for address in &report.addresses {
             let of_address = said.addresses.entry(&address.address).or_default();
@@ -73,6 +86,7 @@ pub(in crate::cli) fn survey<'a>(
     Status {
         well: services.iter().all(|line| line.well),
         services,
+        agents: agents.troubles(),
     }
 }
 

@@ -80,7 +80,8 @@ fn body() -> impl Strategy<Value = Body> {
         prop::collection::vec(name(), 0..4).prop_map(|nodes| Body::Probe(Probe { nodes })),
         (name(), any::<u64>())
             .prop_map(|(node, incarnation)| Body::Outdated(Outdated { node, incarnation })),
-        (5..u32::MAX).prop_map(Body::Unknown),
+        any::<u32>().prop_map(|again_ms| Body::Word(Word { again_ms })),
+        (6..u32::MAX).prop_map(Body::Unknown),
     ]
 }
 

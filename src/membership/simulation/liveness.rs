@@ -159,6 +159,32 @@ fn an_agent_that_died_during_a_pause_is_buried_a_dead_time_after_it() {
 }
 
 #[test]
+fn the_interfaces_of_a_node_speak_together() {
+    for seed in seeds(5) {
+        let mut world = World::with(seed, 0, Config::default());
+        let at = world.add("a", &[(IfIndex(2), 1), (IfIndex(3), 2), (IfIndex(4), 3)]);
+        world.start(at);
+        world.run_for(ms(2_000));
+        let mut beats = Vec::new();
+        for _ in 0..1_000 {
+            let before = world.agents[at].sent;
+            world.run_for(ms(1));
+            beats.push(world.agents[at].sent - before);
+        }
+        beats.retain(|beat| *beat > 0);
+        assert!(
+            beats.iter().all(|beat| *beat == 3),
+            "seed {seed}: {beats:?}"
+        );
+        assert!(
+            (10..=12).contains(&beats.len()),
+            "seed {seed}: {}",
+            beats.len()
+        );
+    }
+}
+
+#[test]
 fn an_interface_without_carrier_is_silent_and_its_peers_age_out() {
     let mut world = World::new(1, 2);
     world.run_until(ms(5_000), "all agree", World::agrees);
