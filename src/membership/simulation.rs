@@ -64,6 +64,9 @@ struct Agent {
     sent_routed: u64,
 }
 
+/// Bytes on the way to an agent, on an interface or by the second path.
+type Flight = (usize, Option<IfIndex>, Vec<u8>);
+
 struct World {
     seed: u64,
     now: Time,
@@ -79,7 +82,7 @@ struct World {
     groups: BTreeMap<usize, u32>,
     /// Of 1,000 datagrams of the second path so many are lost; nobody has one unless it is introduced.
     routed_loss: u64,
-    flying: BTreeMap<(Time, u64), (usize, Option<IfIndex>, Vec<u8>)>,
+    flying: BTreeMap<(Time, u64), Flight>,
     next_flight: u64,
     /// Everything ever said, if someone records it.
     recording: Option<Vec<Vec<u8>>>,
