@@ -8,7 +8,7 @@
     reason = "a test fails by panicking; clippy.toml exempts only the test functions themselves"
 )]
 
-use lan::{BRIDGE, Host, VIP, bridges, host, says, until};
+use lan::{BRIDGE, Host, announces, bridges, host, says, until};
 use namespace::outside;
 use wire::{Agent, run};
 
@@ -31,12 +31,6 @@ fn two(directory: &std::path::Path) -> ([Host; 2], [Agent; 2]) {
         says(&one, HEARD) > 0 && says(&two, HEARD) > 0
     });
     (hosts, [one, two])
-}
-
-fn announces(agent: &Agent) -> bool {
-    let log = agent.log();
-    log.lines()
-        .any(|line| line.contains("announcing") && line.contains(VIP))
 }
 
 #[test]

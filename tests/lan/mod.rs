@@ -119,6 +119,13 @@ pub fn until(what: &str, agents: &[&Agent], holds: impl Fn() -> bool) {
     }
 }
 
+/// Whether it says that it announces the address.
+pub fn announces(agent: &Agent) -> bool {
+    let log = agent.log();
+    let mut lines = log.lines().filter(|line| line.contains("announcing"));
+    lines.any(|line| line.contains(VIP))
+}
+
 /// How many lines of its log have the words.
 pub fn says(agent: &Agent, words: &str) -> usize {
     let log = agent.log();
