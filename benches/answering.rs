@@ -66,7 +66,8 @@ use segment::Segment;
 #[command(
     name = "cargo bench --bench answering --",
     after_help = "Examples:\n  cargo bench --bench answering\n  cargo bench --bench answering -- --addresses 2 --requests 20000\n  \
-    cargo bench --bench answering -- --addresses 1000 --idle 60 -o json"
+    cargo bench --bench answering -- --addresses 1000 --idle 60 -o json\n\n\
+    HERALD_PROGRAM=FILE measures another build, such as the one that is shipped."
 )]
 struct Options {
     /// How many addresses are announced, from one measurement to the next; half of them are IPv6.

@@ -71,9 +71,11 @@ impl ControlPlane {
         }))
     }
 
-    /// Herald's own program, told where the API server is.
+    /// Herald's own program, or the build of it that `HERALD_PROGRAM` names, told where the API server is.
     pub fn herald(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_herald"));
+        let other = std::env::var_os("HERALD_PROGRAM");
+        let program = other.unwrap_or_else(|| env!("CARGO_BIN_EXE_herald").into());
+        let mut command = Command::new(program);
         command.env("KUBECONFIG", &self.kubeconfig);
         command
     }
