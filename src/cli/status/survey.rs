@@ -79,6 +79,7 @@ pub(in crate::cli) fn survey<'a>(
             of_address.push((&report.node, check));
         }
     }
+    said.addresses.values_mut().for_each(drop_outdated);
     let services: Vec<_> = balancers
         .into_iter()
         .flat_map(|balancer| lines(balancer, &said))
@@ -222,6 +223,19 @@ fn failure(node: &str, check: &FailedCheck) -> String {
     }
 }
 
+/// Drops what dead nodes said last: of two that announce an address on interfaces of one name the later is believed.
+fn drop_outdated<'a>(said: &mut Vec<(&'a str, &'a AnnouncedAddress)>) {
+    let mut latest: BTreeMap<&str, &str> = BTreeMap::new();
+    let announcing = |a: &AnnouncedAddress| a.state == AnnouncementState::Announcing;
+    for owner in said.iter().map(|(_, a)| *a).filter(|a| announcing(a)) {
+        let since = latest.entry(&owner.interface).or_default();
+        *since = (*since).max(&owner.since);
+    }
+    said.retain(|(_, a)| {
+        !announcing(a) || latest.get(a.interface.as_str()) == Some(&a.since.as_str())
+    });
+}
+
 fn owners<'a>(
     said: &'a [(&'a str, &'a AnnouncedAddress)],
 ) -> impl Iterator<Item = &'a (&'a str, &'a AnnouncedAddress)> {
@@ -327,6 +341,26 @@ mod tests {
                 (message.is_empty(), message.is_empty())
             );
             assert_eq!(line.nodes, ["a"]);
+        }
+    }
+
+    #[test]
+    fn a_dead_nodes_last_word_does_not_count_beside_the_next_owners() {
+        let balancer = balancer("herald.dev/layer2", "Allocated", "VIP");
+        let announcing = |node, interface: &str, since: &str| {
+            let mut report = report(node, Some("Announcing"), "10.9.9.9");
+            report.addresses[0].interface = interface.into();
+            report.addresses[0].since = since.into();
+            report
+        };
+        let (before, after) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:05Z");
+        for (interface, nodes) in [("eth0", &["b"][..]), ("eth1", &["a", "b"])] {
+            let reports = [
+                announcing("a", "eth0", before),
+                announcing("b", interface, after),
+            ];
+            let status = survey([&balancer], &reports);
+            assert_eq!(status.services.first().unwrap().nodes, nodes, "{interface}");
         }
     }
 
