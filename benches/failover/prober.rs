@@ -68,8 +68,10 @@ impl Client {
             prompt::spawn("receiving", move || receive(&receiver, &probes, &stop))?;
             sockets.push((socket, to));
         }
-        let (sending, ended) = (probes.clone(), Arc::clone(&stop));
-        prompt::spawn("sending", move || send(&sockets, &sending, &ended))?;
+        // A probe that is on its way while its entry is dropped would be lost in the client, whoever owns the address.
+        let turns = Arc::new(tokio::sync::Mutex::new(()));
+        let (sending, ended, turn) = (probes.clone(), Arc::clone(&stop), Arc::clone(&turns));
+        prompt::spawn("sending", move || send(&sockets, &sending, &turn, &ended))?;
         let link = segment.client_link()?;
         let runtime = tokio::runtime::Handle::current();
         let (connection, handle, _) = segment.client.run(move || {
@@ -84,7 +86,7 @@ impl Client {
                 Connection::start(segment, VIPS[1])?,
             ],
             stop,
-            forgetting: [connected, tokio::spawn(forget(handle, link))],
+            forgetting: [connected, tokio::spawn(forget(handle, link, turns))],
         })
     }
 
@@ -142,6 +144,7 @@ impl Drop for Client {
 fn send(
     sockets: &[(Arc<UdpSocket>, SocketAddr)],
     probes: &[Arc<Mutex<Probes>>; 2],
+    turns: &tokio::sync::Mutex<()>,
     stop: &AtomicBool,
 ) {
     let mut due = Instant::now();
@@ -153,7 +156,9 @@ fn send(
                 probes.first + probes.sent.len() as u64 - 1
             };
             // A neighbour that does not answer is an error of the next datagram: this one is lost.
+            let turn = turns.blocking_lock();
             drop(socket.send_to(&number.to_be_bytes(), to));
+            drop(turn);
         }
         due += PACE;
         thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -183,13 +188,14 @@ fn receive(socket: &UdpSocket, probes: &Mutex<Probes>, stop: &AtomicBool) {
 }
 
 /// Drops the entries again and again: what keeps an old answer proves nothing.
-async fn forget(handle: Handle, link: u32) {
+async fn forget(handle: Handle, link: u32, turns: Arc<tokio::sync::Mutex<()>>) {
     let mut pace = tokio::time::interval(FORGET);
     loop {
         pace.tick().await;
         for vip in VIPS {
             let vip: IpAddr = vip.parse().expect("an address");
             let entry = handle.neighbours().add(link, vip).message_mut().clone();
+            let _turn = turns.lock().await;
             match handle.neighbours().del(entry).execute().await {
                 Ok(()) => {}
                 Err(rtnetlink::Error::NetlinkError(error)) if error.raw_code() == NO_ENTRY => {}

@@ -13,7 +13,10 @@ const REPEATS: [Duration; 3] = [
     Duration::from_secs(4),
 ];
 /// The pause between refreshes.
-const REFRESH: (Duration, Duration) = (Duration::from_secs(45), Duration::from_secs(75));
+const REFRESH: (Duration, Duration) = (Duration::from_secs(45), Duration::from_millis(74_500));
+/// Refreshes wait for each other for up to so many milliseconds: with many addresses each awakening of the processor is
+/// dearer than a frame.
+const TOGETHER: u64 = 500;
 /// PROBE_NUM of RFC 5227: probes in the background after a first claim.
 const BACKGROUND_PROBES: u8 = 3;
 /// PROBE_MIN and PROBE_MAX of RFC 5227.
@@ -98,6 +101,14 @@ pub(super) struct Owning {
     pub(super) probe: Due,
     /// Made at the first sighting.
     pub(super) conflict: Option<Box<Conflict>>,
+}
+
+/// The next moment at which refreshes leave.
+fn together(at: Time) -> Time {
+    let millis = u64::try_from(at.since_start().as_millis()).unwrap_or(u64::MAX);
+    Time::from_start(Duration::from_millis(
+        (millis / TOGETHER + 1).saturating_mul(TOGETHER),
+    ))
 }
 
 impl Held {
@@ -276,7 +287,7 @@ impl Owning {
             }
             None => {
                 self.told = REPEATS.len() + 1;
-                self.tell = Due::At(now + rng.between(REFRESH.0, REFRESH.1));
+                self.tell = Due::At(together(now + rng.between(REFRESH.0, REFRESH.1)));
             }
         }
     }

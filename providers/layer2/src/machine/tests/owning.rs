@@ -69,6 +69,30 @@ fn the_refresh_is_slow_and_jittered_for_ever() {
 }
 
 #[test]
+fn refreshes_of_many_addresses_leave_together() {
+    let mut bench = Bench::new();
+    let addresses: Vec<String> = (1..=60).map(|n| format!("192.0.2.{n}")).collect();
+    let duties: Vec<_> = addresses
+        .iter()
+        .map(|address| (address.as_str(), ETH0, Some(OWN)))
+        .collect();
+    bench.want(&duties);
+    bench.pass_ms(60_000);
+    let before = bench.times(Kind::Announcement).len();
+    bench.pass_ms(600_000);
+    let times = bench.times(Kind::Announcement).split_off(before);
+    let moments: std::collections::BTreeSet<u64> = times.iter().copied().collect();
+    assert!(times.len() > 300, "{}", times.len());
+    assert!(
+        moments
+            .iter()
+            .zip(moments.iter().skip(1))
+            .all(|(a, b)| b - a >= 499),
+        "{moments:?}"
+    );
+}
+
+#[test]
 fn a_first_claim_probes_on_at_the_pace_of_rfc_5227() {
     let mut bench = Bench::new();
     bench.want(&[
