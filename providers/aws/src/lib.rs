@@ -1,0 +1,55 @@
+//! A Network Load Balancer per Service.
+//!
+//! Owns: what a Service's annotations mean, what shall be there in AWS and what is, the steps between, and what to do
+//! about each failure. Never: Kubernetes, tasks, sockets, a clock, the SDK. Everything here is a plain function or a
+//! machine that yields the next [`Call`] and takes its answer, so whoever executes calls needs one function.
+//!
+//! ```text
+//!   Service, nodes, network ─▶ desired ─┐
+//!                                       ├─▶ plan ─▶ Apply ─▶ calls
+//!   calls ◀─ Survey, Look ─▶ Observed ──┘              └─▶ Outcome: done, wait, look again, blocked, the user must act
+//! ```
+//!
+//! Whose an object is, its tags say, and they are part of the call that makes it: dying between any two calls loses and
+//! orphans nothing. What carries other tags, or none, is never touched.
+
+mod annotations;
+mod apply;
+mod call;
+mod desired;
+mod failure;
+
+mod input;
+mod inventory;
+mod look;
+mod memory;
+mod model;
+mod names;
+mod observed;
+mod owner;
+mod plan;
+mod refusal;
+mod settings;
+
+mod words;
+
+pub use apply::{Apply, Outcome};
+pub use call::{BalancerRead, Call, GroupRead, Health, ListenerRead, Reply, RuleRead, State};
+pub use desired::{
+    Desired, Groups, Held, HeldTargets, PortWish, Present, Security, Wanted, desired,
+};
+pub use failure::{Failure, Remedy, Verdict};
+pub use input::{Endpoint, Input, Network, Node, NodeGroup, Service, ServicePort, Subnet};
+pub use inventory::{Hints, Inventory, Orphan, Survey};
+pub use look::Look;
+pub use memory::Memory;
+pub use model::{
+    Attributes, BalancerSpec, GroupKind, GroupSpec, HealthCheck, ListenerSpec, Permit, Place,
+    Source, Tags, Target, Traffic,
+};
+pub use observed::{Balancer, Group, Listener, Observed};
+pub use owner::{Owner, Ownership, Role};
+pub use plan::{Part, Plan, Publish, Step, Trouble, Wait, plan};
+pub use refusal::{Reason, Refusal};
+pub use settings::{NodePorts, Settings};
+pub use words::{Alpn, Id, Moment, Probe, Scheme, Stack, TargetFamily, TargetType, Wire};
