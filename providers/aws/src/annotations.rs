@@ -9,6 +9,8 @@
 //!                      └─────▶ refusals (all of them, not just the first)
 //! ```
 
+mod guard;
+mod health;
 mod reader;
 mod wishes;
 
@@ -18,11 +20,9 @@ use crate::{
     refusal::{Reason, Refusal},
     words::{Scheme, TargetType, Wire},
 };
-use reader::{PREFIX, Reader, parts};
-pub use wishes::{HealthPort, HealthWishes, ProxyProtocol, Wishes};
+use reader::{PREFIX, Reader};
+pub use wishes::{HealthPort, ProxyProtocol, Wishes};
 
-/// The one key of another form.
-const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
 /// Weighted target groups.
 const ACTIONS: &str = "service.beta.kubernetes.io/actions.";
 
@@ -62,8 +62,8 @@ pub fn parse(
     balancer_attributes(&mut reader, &mut wishes);
     tls(&mut reader, &mut wishes);
     groups(&mut reader, &mut wishes);
-    health(&mut reader, &mut wishes);
-    security(&mut reader, &mut wishes, annotations);
+    health::health(&mut reader, &mut wishes);
+    guard::security(&mut reader, &mut wishes, annotations);
     let warnings = unserved(&mut reader, &wishes, annotations);
     let ills = reader.finish();
     if ills.is_empty() {
@@ -291,104 +291,6 @@ fn groups(reader: &mut Reader<'_>, wishes: &mut Wishes) {
         }
     }
     wishes.merge = reader.flag("enable-tcp-udp-listener");
-}
-
-fn health(reader: &mut Reader<'_>, wishes: &mut Wishes) {
-    // The existing controllers take the word in either case.
-    let protocol = reader
-        .text("healthcheck-protocol")
-        .map(|text| text.to_lowercase());
-    let word = crate::words::Probe::ALL
-        .iter()
-        .copied()
-        .find(|word| Some(word.as_str()) == protocol.as_deref());
-    if let (Some(protocol), None) = (&protocol, word) {
-        reader.ill(
-            "healthcheck-protocol",
-            format!("is {protocol:?}; it takes one of: tcp, http, https"),
-        );
-    }
-    let port = reader
-        .text("healthcheck-port")
-        .map(|text| match text.parse::<u16>() {
-            _ if text == "traffic-port" => HealthPort::Traffic,
-            Ok(number) if number > 0 => HealthPort::Number(number),
-            _ => HealthPort::Named(text),
-        });
-    if let Some(HealthPort::Named(text)) = &port
-        && text.chars().all(|letter| letter.is_ascii_digit())
-    {
-        reader.ill(
-            "healthcheck-port",
-            format!("is {text}; ports go from 1 to 65535"),
-        );
-    }
-    let path = reader.text("healthcheck-path");
-    if path
-        .as_ref()
-        .is_some_and(|path| !path.starts_with('/') || path.len() > 1024)
-    {
-        reader.ill(
-            "healthcheck-path",
-            "must begin with / and have at most 1024 letters",
-        );
-    }
-    wishes.health = HealthWishes {
-        protocol: word,
-        port,
-        path,
-        interval: reader.number("healthcheck-interval", 5..=300),
-        timeout: reader.number("healthcheck-timeout", 2..=120),
-        healthy: reader.number("healthcheck-healthy-threshold", 2..=10),
-        unhealthy: reader.number("healthcheck-unhealthy-threshold", 2..=10),
-        codes: reader.text("healthcheck-success-codes"),
-    };
-    let timing = (wishes.health.timeout, wishes.health.interval);
-    if let (Some(timeout), Some(interval)) = timing
-        && timeout > interval
-    {
-        reader.contradiction(format!("{PREFIX}healthcheck-timeout ({timeout}) is longer than {PREFIX}healthcheck-interval ({interval})"));
-    }
-}
-
-fn security(reader: &mut Reader<'_>, wishes: &mut Wishes, annotations: &BTreeMap<String, String>) {
-    wishes.security_groups = reader.list("security-groups");
-    wishes.open_nodes = reader.flag("manage-backend-security-group-rules");
-    wishes.prefix_lists = reader.ids("security-group-prefix-lists", "pl-");
-    wishes.path_mtu = reader
-        .switch("enable-icmp-for-path-mtu-discovery")
-        .unwrap_or(false);
-    wishes.no_security_groups = reader.flag("disable-nlb-sg").unwrap_or(false);
-    let own_only = [
-        (
-            "security-group-prefix-lists",
-            !wishes.prefix_lists.is_empty(),
-        ),
-        ("enable-icmp-for-path-mtu-discovery", wishes.path_mtu),
-    ];
-    for (key, _) in own_only.into_iter().filter(|(_, said)| *said) {
-        if wishes.no_security_groups || !wishes.security_groups.is_empty() {
-            reader.contradiction(format!("{PREFIX}{key} is for the security group that Herald makes, and this balancer has none; remove it"));
-        }
-    }
-    if wishes.no_security_groups && !wishes.security_groups.is_empty() {
-        reader.contradiction(format!(
-            "{PREFIX}disable-nlb-sg and {PREFIX}security-groups exclude each other; remove one"
-        ));
-    }
-    for part in annotations
-        .get(SOURCE_RANGES)
-        .into_iter()
-        .flat_map(|text| parts(text))
-    {
-        match part.parse() {
-            Ok(range) => wishes.source_ranges.push(range),
-            Err(_) => reader.ills.push(Refusal::new(
-                Reason::InvalidAnnotation,
-                format!("{SOURCE_RANGES} has {part:?}, which is no CIDR such as 10.0.0.0/8"),
-            )),
-        }
-    }
 }
 
 /// Refuses what comes later, and warns of what a Network Load Balancer does not have.

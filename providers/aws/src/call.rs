@@ -3,17 +3,20 @@
 //!
 //! A call that reaches the executor names only known objects: see [`Call::resolve`].
 
+mod reply;
 mod shown;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     model::{
-        Attributes, BalancerSpec, GroupKind, GroupSpec, HealthCheck, ListenerSpec, Permit, Place,
-        Source, Tags, Target,
+        Attributes, BalancerSpec, GroupSpec, HealthCheck, ListenerSpec, Permit, Place, Source,
+        Tags, Target,
     },
-    words::{Alpn, Id, Moment, Scheme, Stack, Wire},
+    words::{Id, Stack},
 };
+
+pub use reply::{BalancerRead, GroupRead, Health, ListenerRead, Reply, RuleRead, State};
 
 /// One call with its input. Lists of answers are complete: the executor follows the pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -201,123 +204,6 @@ pub enum Call {
     },
 }
 
-/// What AWS answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// It is done.
-    Done,
-    /// It is made, or was there alike.
-    Made(String),
-    /// Balancers.
-    Balancers(Vec<BalancerRead>),
-    /// Target groups.
-    Groups(Vec<GroupRead>),
-    /// Listeners.
-    Listeners(Vec<ListenerRead>),
-    /// Certificates, by ARN, without the default one.
-    Certificates(BTreeSet<String>),
-    /// Attributes, all of them.
-    Attributes(Attributes),
-    /// Targets and how they are.
-    Targets(BTreeMap<Target, Health>),
-    /// Tags by ARN.
-    Tags(BTreeMap<String, Tags>),
-    /// Security groups, by id.
-    SecurityGroups(BTreeSet<String>),
-    /// Rules of security groups.
-    Rules(Vec<RuleRead>),
-}
-
-/// How far AWS has made a balancer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Not ready yet.
-    Provisioning,
-    /// It serves.
-    Active,
-    /// It will never serve.
-    Failed,
-}
-
-/// A balancer as AWS describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BalancerRead {
-    /// Its ARN.
-    pub arn: String,
-    /// Its name.
-    pub name: String,
-    /// Its hostname.
-    pub dns_name: String,
-    /// When it was made.
-    pub created: Moment,
-    /// How far it is made.
-    pub state: State,
-    /// Who reaches it.
-    pub scheme: Scheme,
-    /// The families on which it listens.
-    pub stack: Stack,
-    /// Its place in each subnet. Addresses that AWS chose are not told from others.
-    pub places: BTreeMap<String, Place>,
-    /// Its security groups.
-    pub security_groups: BTreeSet<String>,
-}
-
-/// A target group as AWS describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupRead {
-    /// Its ARN.
-    pub arn: String,
-    /// Its name.
-    pub name: String,
-    /// What cannot be changed about it.
-    pub kind: GroupKind,
-    /// How targets are asked whether they are well.
-    pub health: HealthCheck,
-    /// The balancer that sends packets to it.
-    pub balancer: Option<String>,
-}
-
-/// A listener as AWS describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenerRead {
-    /// Its ARN.
-    pub arn: String,
-    /// Its port.
-    pub port: u16,
-    /// What it does.
-    pub spec: ListenerSpec,
-}
-
-/// A rule of a security group as AWS describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleRead {
-    /// Its id.
-    pub id: String,
-    /// The group that it belongs to.
-    pub group: String,
-    /// What it lets in.
-    pub permit: Permit,
-    /// Its tags.
-    pub tags: Tags,
-}
-
-/// How a target is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Health {
-    /// It takes traffic.
-    Healthy,
-    /// Being registered, or not asked often enough yet.
-    Initial,
-    /// It answers badly or not at all.
-    Unhealthy,
-    /// No listener leads to it.
-    Unused,
-    /// Deregistered; its connections end.
-    Draining,
-    /// Nobody knows.
-    Unavailable,
-}
-
 impl Call {
     /// Whether the call changes nothing.
     #[must_use]
@@ -390,35 +276,6 @@ impl Call {
             | Self::DescribeSecurityGroupRules(_)
             | Self::CreateSecurityGroup { .. }
             | Self::CreateGroup(_) => Vec::new(),
-        }
-    }
-}
-
-impl ListenerSpec {
-    /// Whether AWS ends TLS there.
-    #[must_use]
-    pub fn is_tls(&self) -> bool {
-        self.wire == Wire::Tls
-    }
-
-    /// What AWS answers where nothing was said about HTTP versions.
-    #[must_use]
-    pub fn alpn_or_none(&self) -> Option<Alpn> {
-        self.alpn.filter(|alpn| *alpn != Alpn::None)
-    }
-}
-
-impl Health {
-    /// The word that AWS uses.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::Initial => "initial",
-            Self::Unhealthy => "unhealthy",
-            Self::Unused => "unused",
-            Self::Draining => "draining",
-            Self::Unavailable => "unavailable",
         }
     }
 }

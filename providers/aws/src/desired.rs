@@ -193,18 +193,7 @@ fn build(
         &served.ports,
         &mut warnings,
     )?;
-    let mut tags = settings.tags.clone();
-    for (key, value) in &wishes.tags {
-        if settings.external_tags.contains(key) {
-            return Err(Refusal::new(
-                Reason::ContradictoryAnnotations,
-                format!(
-                    "tag {key} is set by others, as the controller's settings say; remove it from aws-load-balancer-additional-resource-tags"
-                ),
-            ));
-        }
-        tags.insert(key.clone(), value.clone());
-    }
+    let tags = tags(settings, wishes)?;
     let held = targets::held(input, settings)
         .into_iter()
         .filter(|((port, ..), _)| served.refused.contains_key(port))
@@ -226,6 +215,42 @@ fn build(
         drain: settings.drain,
         warnings,
     })
+}
+
+/// The operator's tags, and the Service's own over them. Their keys are kept in one tag (see the plan of attributes), so
+/// they must fit there.
+fn tags(settings: &Settings, wishes: &Wishes) -> Result<Tags, Refusal> {
+    let mut tags = settings.tags.clone();
+    for (key, value) in &wishes.tags {
+        if settings.external_tags.contains(key) {
+            return Err(Refusal::new(
+                Reason::ContradictoryAnnotations,
+                format!(
+                    "tag {key} is set by others, as the controller's settings say; remove it from aws-load-balancer-additional-resource-tags"
+                ),
+            ));
+        }
+        tags.insert(key.clone(), value.clone());
+    }
+    let length: usize = tags.keys().map(|key| key.len() + 1).sum();
+    let ill = tags
+        .iter()
+        .find(|(key, value)| key.contains(' ') || value.len() > 256);
+    match ill {
+        Some((key, _)) => Err(Refusal::new(
+            Reason::InvalidAnnotation,
+            format!(
+                "tag {key:?} has a space in its key or more than 256 letters in its value; shorten it in aws-load-balancer-additional-resource-tags"
+            ),
+        )),
+        None if length > 256 => Err(Refusal::new(
+            Reason::InvalidAnnotation,
+            format!(
+                "the keys of all tags together have {length} letters, and 256 is the most; remove some from aws-load-balancer-additional-resource-tags"
+            ),
+        )),
+        None => Ok(tags),
+    }
 }
 
 fn stack(input: &Input<'_>, wishes: &Wishes) -> Result<Stack, Refusal> {
@@ -250,3 +275,6 @@ impl Wanted {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

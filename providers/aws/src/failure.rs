@@ -119,7 +119,7 @@ impl Failure {
             "OperationNotPermitted" if matches!(call, Call::DeleteBalancer(_)) => {
                 (Remedy::Blocked, Reason::DeletionProtected)
             }
-            "ResourceInUse" | "DependencyViolation" => (Remedy::Wait(15), Reason::InUse),
+            "ResourceInUse" | "DependencyViolation" => (Remedy::Wait(30), Reason::InUse),
             "DuplicateLoadBalancerName"
             | "DuplicateTargetGroupName"
             | "DuplicateListener"

@@ -18,7 +18,8 @@ mod apply;
 mod call;
 mod desired;
 mod failure;
-
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
 mod input;
 mod inventory;
 mod look;
@@ -30,7 +31,8 @@ mod owner;
 mod plan;
 mod refusal;
 mod settings;
-
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use apply::{Apply, Outcome};

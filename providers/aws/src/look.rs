@@ -36,6 +36,8 @@ pub struct Look {
     targets: BTreeMap<String, BTreeMap<Target, Health>>,
     security_groups: BTreeSet<String>,
     rules: Vec<RuleRead>,
+    /// Whether only whose objects are, and not how they are, matters.
+    brief: bool,
     end: Option<Verdict>,
 }
 
@@ -85,7 +87,17 @@ impl Look {
             targets: BTreeMap::new(),
             security_groups: BTreeSet::new(),
             rules: Vec::new(),
+            brief: false,
             end: None,
+        }
+    }
+
+    /// A look at what is left of a Service that goes: listeners go with their balancer, and nobody asks how targets are.
+    #[must_use]
+    pub fn for_deletion(owner: Owner, memory: &Memory, now: Moment) -> Self {
+        Self {
+            brief: true,
+            ..Self::new(owner, None, memory, now)
         }
     }
 
@@ -116,11 +128,9 @@ impl Look {
         let ids = |arns: Vec<&String>| arns.into_iter().map(Id::known).collect::<Vec<_>>();
         match self.stage {
             Stage::Objects => {
-                let balancers = self
-                    .balancers
-                    .keys()
-                    .map(|arn| Call::DescribeListeners(Id::known(arn)));
-                self.todo.extend(balancers);
+                let balancers = self.balancers.keys().filter(|_| !self.brief);
+                self.todo
+                    .extend(balancers.map(|arn| Call::DescribeListeners(Id::known(arn))));
                 self.stage = Stage::Listeners;
             }
             Stage::Listeners => {
@@ -138,7 +148,9 @@ impl Look {
                 self.stage = Stage::Tags;
             }
             Stage::Tags => {
-                self.ask_details(memory);
+                if !self.brief {
+                    self.ask_details(memory);
+                }
                 self.stage = Stage::Details;
             }
             Stage::Details | Stage::Done => self.stage = Stage::Done,

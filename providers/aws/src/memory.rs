@@ -64,6 +64,13 @@ impl Memory {
         self.certificates.clear();
     }
 
+    /// Whether the next survey tells more than the last: that was before everything could be seen. Whoever goes on
+    /// reconciling takes it from the shared one when that is renewed; whoever deletes waits for it.
+    #[must_use]
+    pub fn wants_survey(&self, now: Moment) -> bool {
+        self.is_settled(now) && !self.is_sure(now)
+    }
+
     /// Whether everything that was made must have appeared by now.
     pub(crate) fn is_settled(&self, now: Moment) -> bool {
         now.since(self.made) >= SETTLE

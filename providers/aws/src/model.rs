@@ -159,6 +159,20 @@ impl Stack {
     }
 }
 
+impl ListenerSpec {
+    /// Whether AWS ends TLS there.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.wire == Wire::Tls
+    }
+
+    /// What AWS answers where nothing was said about HTTP versions.
+    #[must_use]
+    pub fn alpn_or_none(&self) -> Option<Alpn> {
+        self.alpn.filter(|alpn| *alpn != Alpn::None)
+    }
+}
+
 impl Place {
     /// Whether AWS chooses all addresses.
     #[must_use]

@@ -28,7 +28,7 @@ use crate::{
     desired::Wanted,
     observed::Observed,
     refusal::{Reason, Refusal},
-    words::{Moment, Wire},
+    words::{Id, Moment, Wire},
 };
 
 /// What to do now, and what to wait for.
@@ -42,6 +42,8 @@ pub struct Plan {
     pub troubles: Vec<Trouble>,
     /// What becomes of the Service's status.
     pub publish: Publish,
+    /// The balancer that AWS is still making.
+    pub provisioning: Option<String>,
     /// Whether nothing is left of a Service that goes, so that its finalizer may go, too.
     pub gone: bool,
 }
@@ -132,6 +134,19 @@ impl Plan {
     #[must_use]
     pub fn again(&self) -> Option<u64> {
         self.waits.iter().map(|wait| wait.again).min()
+    }
+
+    /// The one read that tells whether waiting is over, where AWS makes a balancer and nothing else is to be done: until
+    /// it shows another state than [`State::Provisioning`](crate::State::Provisioning), a whole look would see nothing new.
+    #[must_use]
+    pub fn glance(&self) -> Option<Call> {
+        let only = self
+            .waits
+            .iter()
+            .all(|wait| wait.refusal.reason == Reason::Provisioning);
+        let idle = self.steps.is_empty() && self.publish == Publish::Keep;
+        let arn = self.provisioning.clone().filter(|_| only && idle)?;
+        Some(Call::DescribeBalancers(vec![Id::Known(arn)]))
     }
 
     fn step(&mut self, part: Part, why: impl Into<String>, call: Call) -> usize {

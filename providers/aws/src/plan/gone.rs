@@ -11,6 +11,9 @@ use crate::{
     words::Id,
 };
 
+/// So long the interfaces of a deleted balancer stay, or longer; to try earlier is a call in vain.
+const INTERFACES: u64 = 60;
+
 pub(super) fn delete(plan: &mut Plan, owner: &Owner, observed: &Observed) {
     if observed.is_empty() {
         if observed.sure {
@@ -66,6 +69,14 @@ pub(super) fn delete(plan: &mut Plan, owner: &Owner, observed: &Observed) {
         .collect();
     for step in plan.steps.iter_mut().skip(rules_from) {
         step.needs.extend(balancers.iter().copied());
+    }
+    if !observed.balancers.is_empty() && !observed.security_groups.is_empty() {
+        plan.wait(
+            Reason::InUse,
+            "the balancer's interfaces keep its security group for a minute or more",
+            INTERFACES,
+        );
+        return;
     }
     for id in &observed.security_groups {
         plan.step_after(

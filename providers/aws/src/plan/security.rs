@@ -9,7 +9,7 @@ use super::{
 use crate::{
     call::{Call, RuleRead},
     desired::{Desired, Groups},
-    model::{Permit, Source},
+    model::{Permit, Source, Traffic},
     names,
     observed::Observed,
     owner::{ROLE, Role},
@@ -124,12 +124,18 @@ pub(super) fn close(
     busy: bool,
 ) {
     let clients = |rule: &&RuleRead| of_role(rule, Role::ClientRule);
-    let surplus = |rule: &&RuleRead| !desired.security.clients.contains(&rule.permit);
+    // What is there for a port that cannot be served as asked goes on serving.
+    let held = |rule: &RuleRead| match rule.permit.traffic {
+        Traffic::Tcp(port, _) | Traffic::Udp(port, _) => desired.refused.contains_key(&port),
+        Traffic::TooLargeV4 | Traffic::TooLargeV6 => false,
+    };
+    let surplus =
+        |rule: &&RuleRead| !desired.security.clients.contains(&rule.permit) && !held(rule);
     let own = desired.security.groups == Groups::Own;
     if own {
         revoke(plan, observed.rules.iter().filter(clients).filter(surplus));
     }
-    if busy {
+    if busy || !desired.refused.is_empty() {
         return;
     }
     let wanted = node_permits(desired, observed);

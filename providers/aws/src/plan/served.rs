@@ -102,6 +102,7 @@ fn publish(
         return new.read.state == State::Active;
     }
     if new.read.state != State::Active {
+        plan.provisioning = Some(new.read.arn.clone());
         plan.wait(
             Reason::Provisioning,
             format!("AWS is still making balancer {}", new.read.name),
