@@ -4,7 +4,8 @@
 //! Every node runs the real `herald agent` and answers datagrams and connections to the addresses of one dual-stack
 //! Service. The client sends 1,000 probes a second to each address and drops its neighbour entries every 50 ms, so that
 //! it has to ask again and again. An answer that takes longer than 50 ms is lost; lost time is the number of lost probes,
-//! in milliseconds. keepalived runs on the same segment, before the same client.
+//! in milliseconds. A question that two hosts answer tells of two owners. keepalived runs on a like segment, before a like
+//! client.
 //!
 //! ```text
 //!   client ──eth0── br0 ──eth0── node-1 … node-N ──eth1── br1 ── API server, controller
@@ -26,6 +27,8 @@ mod answering;
 mod case;
 #[path = "failover/connection.rs"]
 mod connection;
+#[path = "shared/control_plane.rs"]
+mod control_plane;
 #[path = "failover/figures.rs"]
 mod figures;
 #[path = "failover/herald.rs"]
@@ -34,11 +37,13 @@ mod herald_cluster;
 mod keepalived;
 #[path = "shared/machine.rs"]
 mod machine;
+#[path = "shared/namespaces.rs"]
+mod namespaces;
 #[path = "failover/prober.rs"]
 mod prober;
-#[path = "failover/process.rs"]
+#[path = "shared/process.rs"]
 mod process;
-#[path = "failover/segment.rs"]
+#[path = "shared/segment.rs"]
 mod segment;
 #[allow(
     dead_code,
@@ -46,23 +51,36 @@ mod segment;
 )]
 #[path = "../providers/layer2/tests/netns/station.rs"]
 mod station;
+#[path = "failover/trial.rs"]
+mod trial;
+#[path = "failover/witness.rs"]
+mod witness;
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::Context as _;
-use case::{Case, Guard};
-use clap::Parser;
-use figures::{Board, Run};
-use segment::Segment;
+use case::Case;
+use clap::{Parser, ValueEnum};
+use figures::Board;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use trial::{Contestant, Trial};
 
-/// The time after which a settled segment is measured again.
-const CALM: Duration = Duration::from_millis(300);
+/// Whether agents reach the API server while something fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Api {
+    There,
+    Away,
+    /// Each case is played with it and without it.
+    #[default]
+    Both,
+}
 
 /// What the command line takes.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo bench --bench failover --",
-    after_help = "Examples:\n  cargo bench --bench failover\n  cargo bench --bench failover -- --case killed --nodes 30\n  \
+    after_help = "Examples:\n  cargo bench --bench failover\n  cargo bench --bench failover -- --jobs 4\n  \
+    cargo bench --bench failover -- --case killed --case cut-off --nodes 30 --api there\n  \
+    cargo bench --bench failover -- --case cut-off --agent=--failover=fast\n  \
     cargo bench --bench failover -- --runs 5 --skip-keepalived -o json"
 )]
 struct Options {
@@ -70,14 +88,17 @@ struct Options {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(2..=60))]
     nodes: u8,
     /// How often each case is played.
-    #[arg(long, default_value_t = 50)]
-    runs: usize,
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
     /// Only these cases; left out: all.
     #[arg(long = "case", value_enum, value_name = "CASE")]
     cases: Vec<Case>,
-    /// The API server is away during each case.
-    #[arg(long)]
-    api_dead: bool,
+    /// Whether Herald's agents reach the API server meanwhile.
+    #[arg(long, value_enum, default_value_t)]
+    api: Api,
+    /// How long the API server is away in the case of that name, in seconds.
+    #[arg(long, default_value_t = 600, value_name = "SECONDS")]
+    api_outage: u64,
     /// Leaves keepalived out.
     #[arg(long)]
     skip_keepalived: bool,
@@ -87,6 +108,9 @@ struct Options {
     /// More arguments for every agent, such as `--agent=--failover=fast`.
     #[arg(long = "agent", value_name = "ARGUMENT", allow_hyphen_values = true)]
     agent: Vec<String>,
+    /// How many cases are played at the same time, each on a segment of its own.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    jobs: u8,
     /// How the result is told.
     #[arg(short, long, value_enum, default_value_t)]
     output: figures::Format,
@@ -99,116 +123,64 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let _already_chosen = rustls::crypto::ring::default_provider().install_default();
     let options = Options::parse();
-    // Without it this is `cargo test --all-targets`, where unoptimised figures would mean nothing.
-    if !options.bench {
-        println!("run me with: cargo bench --bench failover");
-        return ExitCode::SUCCESS;
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let result = runtime.block_on(measure(&options));
-    runtime.shutdown_background();
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    namespaces::run("failover", options.bench, 2, measure(&options))
 }
 
 async fn measure(options: &Options) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        nix::unistd::geteuid().is_root(),
-        "needs root, for network namespaces"
-    );
     if options.output == figures::Format::Text {
         machine::print();
         println!(
-            "nodes:  {}, {} runs of each case\n",
-            options.nodes, options.runs
+            "nodes:  {}, {} runs of each case, {} at a time\n",
+            options.nodes, options.runs, options.jobs
         );
     }
+    let trials = options.trials();
     let mut board = Board::new(options.output);
-    if !options.skip_herald {
-        let segment = Segment::new(options.nodes);
-        let mut herald =
-            herald_cluster::Herald::start(&segment, &options.agent, options.keep_logs.as_deref())
-                .await
-                .context("Herald does not come up")?;
-        let name = if options.api_dead {
-            "herald, API away"
-        } else {
-            "herald"
-        };
-        play(options, name, &segment, &mut herald, &mut board).await?;
-    }
-    if !options.skip_keepalived {
-        match keepalived::find() {
-            None => eprintln!(
-                "keepalived is not installed, and so not compared (apt-get install keepalived)"
-            ),
-            Some(program) => {
-                for setting in keepalived::SETTINGS {
-                    let segment = Segment::new(options.nodes);
-                    let mut guard =
-                        keepalived::Keepalived::start(&segment, &program, setting).await?;
-                    play(options, setting.name, &segment, &mut guard, &mut board).await?;
-                }
-            }
-        }
+    let mut played = stream::iter(&trials)
+        .map(async |trial| anyhow::Ok((trial, trial.play(options).await?)))
+        .buffer_unordered(options.jobs.into());
+    while let Some((trial, runs)) = played.try_next().await? {
+        board.add(trial, &runs);
     }
     board.tell();
     Ok(())
 }
 
-/// Plays every case that the guard can play.
-async fn play(
-    options: &Options,
-    name: &str,
-    segment: &Segment,
-    guard: &mut impl Guard,
-    board: &mut Board,
-) -> anyhow::Result<()> {
-    let _answering = answering::start(segment)?;
-    let client = prober::Client::start(segment)?;
-    client.until_answered(Duration::from_secs(30)).await?;
-    let wanted = |case: &Case| options.cases.is_empty() || options.cases.contains(case);
-    let cases: Vec<_> = Case::all()
-        .filter(|case| wanted(case) && guard.plays(*case))
-        .collect();
-    for case in cases {
-        let mut runs = Vec::new();
-        for number in 1..=options.runs {
-            eprint!("\r{name}: {case}, run {number} of {}   ", options.runs);
-            guard
-                .settle(segment)
-                .await
-                .with_context(|| format!("before {case}"))?;
-            tokio::time::sleep(CALM).await;
-            let owners = client.owners();
-            let owner = owners[0].context("nobody answers")?;
-            if options.api_dead {
-                guard.api_away(segment, true);
+impl Options {
+    /// Everything that is to be played, in this order.
+    fn trials(&self) -> Vec<Trial> {
+        let cases: Vec<_> = Case::all()
+            .filter(|case| self.cases.is_empty() || self.cases.contains(case))
+            .collect();
+        let mut contestants = Vec::new();
+        if !self.skip_herald {
+            if self.api != Api::Away {
+                contestants.push(Contestant::Herald { api_away: false });
             }
-            client.begin();
-            case.play(segment, guard, owner).await?;
-            if options.api_dead {
-                guard.api_away(segment, false);
+            if self.api != Api::There {
+                contestants.push(Contestant::Herald { api_away: true });
             }
-            guard
-                .settle(segment)
-                .await
-                .with_context(|| format!("after {case}"))?;
-            runs.push(Run::of(client.end().await, owners));
         }
-        eprintln!();
-        board.add(name, case, &runs);
+        if !self.skip_keepalived {
+            match keepalived::find() {
+                None => eprintln!(
+                    "keepalived is not installed, and so not compared (apt-get install keepalived)"
+                ),
+                Some(_) => contestants.extend(keepalived::SETTINGS.map(Contestant::Keepalived)),
+            }
+        }
+        let of = |contestant: Contestant| {
+            let played = cases.iter().filter(move |case| contestant.plays(**case));
+            played.map(move |case| Trial {
+                contestant,
+                case: *case,
+            })
+        };
+        contestants.into_iter().flat_map(of).collect()
     }
-    Ok(())
+
+    fn api_outage(&self) -> Duration {
+        Duration::from_secs(self.api_outage)
+    }
 }

@@ -7,11 +7,13 @@
 //!   watches ──▶ Watched ──facts──┐
 //!   peers ────▶ View ─segments───┼─▶ placement ──duties──▶ layer2 ──frames──▶ the wire
 //!   links, answers ◀─────────────┘       └────claims─────▶ peers
+//!   peers' claims ──▶ Checks ──questions──▶ layer2
 //!   the host: addresses, sockets, kube-proxy's mode ──▶ report
 //!   the state file ──▶ Memory ──▶ facts, until the API server tells its own
 //! ```
 
 mod account;
+mod check;
 mod events;
 mod facts;
 mod gates;
@@ -22,8 +24,11 @@ mod memory;
 mod metrics;
 mod mind;
 mod moves;
+mod prompt;
 mod report;
+mod requests;
 mod run;
 mod soundness;
 
+pub(crate) use facts::Watched;
 pub use run::{Options, run};

@@ -17,20 +17,20 @@ mod provider;
 mod reason;
 
 pub use allocation::{
-    AddressAllocation, AddressAllocationSpec, Awaited, Holder, InvalidObjectName,
+    AddressAllocation, AddressAllocationSpec, Awaited, ForeignUse, Holder, InvalidObjectName,
     address_of_object_name, moment, node_port_of_object_name, object_name,
     object_name_of_node_port,
 };
 pub use announcements::{
-    AnnouncedAddress, AnnouncementState, HostFacts, NodeAnnouncements, NodeAnnouncementsSpec,
-    NodeAnnouncementsStatus,
+    AddressChecks, AnnouncedAddress, AnnouncementState, CheckOutcome, FailedCheck, HostFacts,
+    NodeAnnouncements, NodeAnnouncementsSpec, NodeAnnouncementsStatus,
 };
 pub use conditions::{Verdict, condition, merge_condition};
 pub use crds::{crds, crds_yaml};
 pub use names::*;
 pub use pool::{
     AddressPool, AddressPoolSpec, AddressPoolStatus, Advertisement, FallbackPolicy, FamilyStatus,
-    Layer2Advertisement, NodePortPolicy, PreferredNodes, SharingScope,
+    Layer2Advertisement, NodePortPolicy, PreferredNodes, RebalancePolicy, SharingScope,
 };
 pub use provider::Provider;
 pub use reason::Reason;

@@ -5,6 +5,7 @@ mod explain;
 mod output;
 mod pools;
 mod reading;
+mod rebalance;
 mod run;
 mod status;
 mod watching;
@@ -29,7 +30,8 @@ pub use run::main;
         herald crds | kubectl apply -f -    install the resource definitions\n  \
         herald status                       every Service, its address, and who announces it\n  \
         herald pools                        every pool, and how many addresses are left\n  \
-        herald explain default/web          why a Service has the address it has, or none\n\n\
+        herald explain default/web          why a Service has the address it has, or none\n  \
+        herald rebalance                    spread addresses evenly again after a node's return\n\n\
         The cluster is found as kubectl finds it: KUBECONFIG, ~/.kube/config, or the service account in a pod."
 )]
 pub struct Cli {
@@ -60,6 +62,9 @@ enum Command {
     /// Show step by step why a Service has the address it has, or none, and what would make it work.
     #[command(after_help = EXPLAIN_HELP)]
     Explain(ExplainArgs),
+    /// Move addresses back to preferred nodes, and evenly over equal ones, one a second and without a break.
+    #[command(after_help = REBALANCE_HELP)]
+    Rebalance(RebalanceArgs),
 }
 
 /// What both processes take.
@@ -180,6 +185,22 @@ struct ExplainArgs {
     output: Format,
 }
 
+#[derive(Debug, Args)]
+struct RebalanceArgs {
+    /// The pools whose addresses may move. Left out: all.
+    #[arg(value_name = "POOL")]
+    pools: Vec<String>,
+    /// Show what would move, and ask for nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Ask, and do not wait until it is done.
+    #[arg(long, conflicts_with = "dry_run")]
+    no_wait: bool,
+    /// How the answer looks.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
 const STATUS_HELP: &str = "Examples:
   herald status                         every Service of Herald's
   herald status -n team-a -o wide       those of one namespace, everything there is to say
@@ -207,3 +228,15 @@ const EXPLAIN_HELP: &str = "Examples:
 Decided by the same code as in the controller, from what the cluster says now. Nothing is changed.
 All is well when the Service has its addresses and each is announced.
 Exit codes: 0 all is well, 1 something is not, 2 it could not be found out.";
+
+const REBALANCE_HELP: &str = "Examples:
+  herald rebalance --dry-run            what would move from where to where
+  herald rebalance                      do it, and show each move
+  herald rebalance lan --no-wait        addresses of one pool alone; the agents go on by themselves
+  herald rebalance -o json | jq .moves
+
+A node that comes back takes no address back until somebody says this (or its pool says rebalance: Automatic). The new
+owner announces before the old one stops, so no packet is lost; a TCP connection goes on only if the new node gives it
+to the same endpoint. It writes the annotation herald.dev/rebalance on the pools, so it needs the right to patch them;
+the agents start when nothing has come or gone for 5 s, and end when all is even, or after 10 minutes. Ctrl-C ends the
+watching alone. Exit codes: 0 done, asked for or nothing to do, 1 some moves were not made, 2 it could not be asked for.";

@@ -2,10 +2,12 @@
 //! objects into the records of [`crate::world`].
 
 mod client;
+mod event;
 mod pins;
 mod project;
 mod watch;
 
 pub use client::{ClusterError, connect, explain};
+pub use event::{ServiceEvent, tell};
 pub use project::{Classes, allocation, host, namespace, node, pool, service, slice};
 pub use watch::{Reachability, is_gone, pump};

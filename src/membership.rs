@@ -36,8 +36,8 @@
 //! | pause: late by 3/4 of the dead time | 75 ms | 300 ms | 600 ms | by then others may have buried this agent |
 //!
 //! *A death* is noticed a dead time after the last beat, which is up to a heartbeat before the death: 300 to 400 ms after
-//! it, 75 to 100 ms at the fast setting. The question to the wire takes 40 ms more and gathering changes 5 ms, so an
-//! address moves within half a second, or in as much time as keepalived takes with an advertisement every 50 ms.
+//! it, 75 to 100 ms at the fast setting. The question to the wire is asked in the meantime and gathering changes
+//! takes 5 ms, so an address moves within half a second, or as quickly as keepalived does with an advertisement every 50 ms.
 //!
 //! *A lost carrier* is told at once on every other segment that both agents share; a node with one cable cannot tell.
 //!
@@ -69,6 +69,8 @@
 //! Per interface and family an idle agent sends 10 to 11 datagrams of about 110 bytes a second and hears as many from
 //! each peer, whatever the number of addresses. A change costs one datagram at once and three repeats. A newcomer costs
 //! each peer its claims once: about 60 to a datagram. `docs/performance.md` has what was measured.
+//!
+//! SWIM (`foca`) was the other candidate: `cargo bench --bench membership` compares, `docs/performance.md` has the figures.
 
 mod auth;
 mod config;

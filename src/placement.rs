@@ -1,8 +1,8 @@
 //! Which node announces which address: PURE, with time as an argument.
 //!
 //! Owns: who may announce an address on a segment and why not ([`candidate`]), whom every agent agrees upon when an
-//! owner must be chosen ([`owner`], [`rendezvous`]), and when this node itself claims, keeps and lets go
-//! ([`claims`]). Never: Kubernetes objects, sockets, tasks, a clock. The agent converts what it watched and heard
+//! owner must be chosen ([`owner`], [`rendezvous`]) or addresses are to be spread anew ([`rebalance`]), and when this
+//! node itself claims, keeps and lets go ([`claims`]). Never: Kubernetes objects, sockets, tasks, a clock. The agent converts what it watched and heard
 //! into [`facts`]; everything here iterates ordered maps, so that equal facts give equal answers on every node.
 //!
 //! ```text
@@ -24,6 +24,7 @@ pub mod claims;
 pub mod epoch;
 pub mod facts;
 pub mod owner;
+pub mod rebalance;
 pub mod rendezvous;
 pub mod scene;
 
@@ -32,4 +33,5 @@ pub use claims::{Claims, Config, Event, Input, Loss, Origin, Output, State, Wait
 pub use facts::{
     AddressFacts, NodeFacts, Nodes, Peer, PeerLink, Policy, Preference, Rule, Segment, ServiceFacts,
 };
+pub use rebalance::{Move, Outlook, Pace, Scope};
 pub use scene::{Facts, PeerClaim, PlaceView, Scene, SegmentView, survey};

@@ -12,6 +12,8 @@
 mod explain;
 #[path = "cli/lists.rs"]
 mod lists;
+#[path = "cli/rebalance.rs"]
+mod rebalance;
 mod support;
 #[path = "cli/watch.rs"]
 mod watch;
@@ -78,12 +80,16 @@ async fn without_a_cluster_it_says_how_to_give_one() {
         &["status", "--watch"],
         &["pools"],
         &["explain", "default/web"],
+        &["rebalance"],
         &["controller"],
         &["agent", "--node-name", "n"],
     ] {
         let (output, errors) = output(herald(arguments)).await;
         assert!(!output.status.success());
-        let is_question = matches!(arguments, ["status" | "pools" | "explain", ..]);
+        let is_question = matches!(
+            arguments,
+            ["status" | "pools" | "explain" | "rebalance", ..]
+        );
         assert_eq!(output.status.code() == Some(2), is_question, "{errors}");
         assert!(
             errors.contains("no cluster found: set KUBECONFIG"),

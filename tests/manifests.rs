@@ -237,7 +237,7 @@ fn permissions_are_spelt_out_and_no_secret_is_read() -> Result<()> {
 }
 
 #[test]
-fn the_agent_has_one_capability_and_the_controller_none() -> Result<()> {
+fn the_agent_has_two_capabilities_and_the_controller_none() -> Result<()> {
     let agent = deployed("DaemonSet")?;
     let pod = &agent["spec"]["template"]["spec"];
     assert_eq!(
@@ -247,7 +247,7 @@ fn the_agent_has_one_capability_and_the_controller_none() -> Result<()> {
             "runAsGroup": 0,
             "allowPrivilegeEscalation": false,
             "readOnlyRootFilesystem": true,
-            "capabilities": { "drop": ["ALL"], "add": ["NET_RAW"] },
+            "capabilities": { "drop": ["ALL"], "add": ["NET_RAW", "SYS_NICE"] },
         })
     );
     assert_eq!(

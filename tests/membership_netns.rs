@@ -19,14 +19,16 @@ use herald::membership::{Keys, Peers, PeersError, View};
 use herald_spi::NodeName;
 use tokio_util::sync::CancellationToken;
 
-use node::{Family, KEY, Node, OTHER_KEY, PORT, bridge, ip, node, outside, setup};
+use namespace::outside;
+use node::{BRIDGE, Family, KEY, Node, OTHER_KEY, PORT, bridge, ip, node, setup};
 
+mod namespace;
 #[path = "membership_netns/node.rs"]
 mod node;
 
 #[test]
 fn agents_hear_each_other_by_either_family_or_both() {
-    if outside("agents_hear_each_other_by_either_family_or_both") {
+    if outside("agents_hear_each_other_by_either_family_or_both", &[BRIDGE]) {
         return;
     }
     bridge();
@@ -97,7 +99,10 @@ fn agents_hear_each_other_by_either_family_or_both() {
 
 #[test]
 fn a_cut_cable_ages_peers_out_and_addresses_may_come_later() {
-    if outside("a_cut_cable_ages_peers_out_and_addresses_may_come_later") {
+    if outside(
+        "a_cut_cable_ages_peers_out_and_addresses_may_come_later",
+        &[BRIDGE],
+    ) {
         return;
     }
     bridge();
@@ -138,7 +143,10 @@ fn a_cut_cable_ages_peers_out_and_addresses_may_come_later() {
 
 #[test]
 fn a_frozen_process_learns_that_it_slept_and_buries_nobody() {
-    if outside("a_frozen_process_learns_that_it_slept_and_buries_nobody") {
+    if outside(
+        "a_frozen_process_learns_that_it_slept_and_buries_nobody",
+        &[BRIDGE],
+    ) {
         return;
     }
     bridge();
@@ -168,7 +176,7 @@ fn a_frozen_process_learns_that_it_slept_and_buries_nobody() {
 
 #[test]
 fn two_interfaces_on_one_segment_are_found() {
-    if outside("two_interfaces_on_one_segment_are_found") {
+    if outside("two_interfaces_on_one_segment_are_found", &[BRIDGE]) {
         return;
     }
     bridge();
@@ -201,7 +209,7 @@ fn two_interfaces_on_one_segment_are_found() {
 
 #[test]
 fn ten_thousand_claims_cross_a_real_socket() {
-    if outside("ten_thousand_claims_cross_a_real_socket") {
+    if outside("ten_thousand_claims_cross_a_real_socket", &[BRIDGE]) {
         return;
     }
     bridge();
@@ -222,7 +230,7 @@ fn ten_thousand_claims_cross_a_real_socket() {
 
 #[test]
 fn a_port_in_use_is_named_with_the_way_out() {
-    if outside("a_port_in_use_is_named_with_the_way_out") {
+    if outside("a_port_in_use_is_named_with_the_way_out", &[BRIDGE]) {
         return;
     }
     let squatter = UdpSocket::bind(("0.0.0.0", PORT)).unwrap();
@@ -245,7 +253,7 @@ fn a_port_in_use_is_named_with_the_way_out() {
 
 #[test]
 fn what_was_not_sent_to_the_group_is_not_heard() {
-    if outside("what_was_not_sent_to_the_group_is_not_heard") {
+    if outside("what_was_not_sent_to_the_group_is_not_heard", &[BRIDGE]) {
         return;
     }
     bridge();

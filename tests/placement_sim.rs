@@ -23,6 +23,8 @@ mod expect;
 mod faults;
 #[path = "placement_sim/moves.rs"]
 mod moves;
+#[path = "placement_sim/rebalance.rs"]
+mod rebalance;
 #[path = "placement_sim/scale.rs"]
 mod scale;
 #[path = "placement_sim/watch.rs"]

@@ -1,17 +1,29 @@
 //! What answers on the nodes, as Pods behind kube-proxy would: each datagram, and each octet of a connection.
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener, UdpSocket},
+};
 
+use herald_layer2::prompt;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
+    runtime,
+    sync::oneshot,
     task::JoinSet,
 };
 
 use crate::segment::{PORT, Segment, VIPS};
 
-/// Answers on every node until it is dropped. The first octet of an answer is the node's number, from 0.
-pub fn start(segment: &Segment) -> anyhow::Result<JoinSet<()>> {
-    let mut tasks = JoinSet::new();
+/// Answers on every node until it is dropped.
+pub struct Answering {
+    _ends: oneshot::Sender<()>,
+}
+
+/// Starts to answer, on a thread that runs first: what is measured is who answers, not how busy the machine is. The first
+/// octet of an answer is the node's number, from 0.
+pub fn start(segment: &Segment) -> anyhow::Result<Answering> {
+    let mut sockets = Vec::new();
     for (number, node) in segment.nodes.iter().enumerate() {
         let number = u8::try_from(number)?;
         for vip in VIPS {
@@ -20,13 +32,29 @@ pub fn start(segment: &Segment) -> anyhow::Result<JoinSet<()>> {
             let (socket, listener) = (socket?, listener?);
             socket.set_nonblocking(true)?;
             listener.set_nonblocking(true)?;
-            let socket = tokio::net::UdpSocket::from_std(socket)?;
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            tasks.spawn(answer_datagrams(socket, number));
-            tasks.spawn(answer_connections(listener));
+            sockets.push((number, socket, listener));
         }
     }
-    Ok(tasks)
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (ends, end) = oneshot::channel();
+    let answer = async move {
+        let mut tasks = JoinSet::new();
+        for (number, socket, listener) in sockets {
+            tasks.spawn(answer_datagrams(
+                tokio::net::UdpSocket::from_std(socket)?,
+                number,
+            ));
+            tasks.spawn(answer_connections(tokio::net::TcpListener::from_std(
+                listener,
+            )?));
+        }
+        drop(end.await);
+        io::Result::Ok(())
+    };
+    prompt::spawn("answering", move || runtime.block_on(answer))?;
+    Ok(Answering { _ends: ends })
 }
 
 async fn answer_datagrams(socket: tokio::net::UdpSocket, number: u8) {

@@ -5,14 +5,13 @@ use std::{fmt, time::Duration};
 use clap::ValueEnum;
 use tokio::time::sleep;
 
-use crate::segment::Segment;
-
-/// How long a fault lasts: longer than keepalived takes at its default.
-const OUTAGE: Duration = Duration::from_millis(4_500);
+use crate::{Options, segment::Segment};
 
 /// One kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Case {
+    /// Nothing: what is lost then is the machine's fault.
+    Nothing,
     /// The owner's agent is killed (SIGKILL).
     Killed,
     /// The owner's port is taken out of the bridge; its carrier stays.
@@ -31,12 +30,14 @@ pub enum Case {
     GracefulStop,
     /// All agents are restarted, one after another.
     RollingRestart,
+    /// The API server is away, for long.
+    ApiAway,
 }
 
 /// Who moves the addresses.
 pub trait Guard {
-    /// Whether the case means anything here.
-    fn plays(&self, case: Case) -> bool;
+    /// How long a fault lasts: for longer than it should take to get over it.
+    fn outage(&self) -> Duration;
     /// Kills a node's process.
     async fn kill(&mut self, node: usize) -> anyhow::Result<()>;
     /// Ends a node's process as an administrator would.
@@ -50,7 +51,7 @@ pub trait Guard {
     /// Takes the API server away, or brings it back.
     fn api_away(&mut self, segment: &Segment, away: bool);
     /// Waits until every node could take over.
-    async fn settle(&mut self, segment: &Segment) -> anyhow::Result<()>;
+    async fn settle(&mut self) -> anyhow::Result<()>;
 }
 
 impl Case {
@@ -61,60 +62,68 @@ impl Case {
     /// The fault and its end.
     pub async fn play(
         self,
+        options: &Options,
         segment: &Segment,
         guard: &mut impl Guard,
         owner: usize,
     ) -> anyhow::Result<()> {
+        let outage = guard.outage();
         match self {
+            Self::Nothing => sleep(outage).await,
             Self::Killed => {
                 guard.kill(owner).await?;
-                sleep(OUTAGE).await;
+                sleep(outage).await;
                 guard.start(segment, owner).await?;
             }
             Self::CutOff => {
                 segment.cut_off(owner, true);
-                sleep(OUTAGE).await;
+                sleep(outage).await;
                 segment.cut_off(owner, false);
             }
             Self::CarrierLost => {
                 segment.carrier(owner, false);
-                sleep(OUTAGE).await;
+                sleep(outage).await;
                 segment.carrier(owner, true);
             }
             Self::NicDown => {
                 let node = &segment.nodes[owner];
                 node.sh("ip link set eth0 down");
-                sleep(OUTAGE).await;
+                sleep(outage).await;
                 node.sh("ip link set eth0 up");
             }
             Self::HeartbeatsBlocked => {
                 guard.block(segment, owner, true);
-                sleep(OUTAGE).await;
+                sleep(outage).await;
                 guard.block(segment, owner, false);
             }
             Self::Paused => {
                 guard.pause(owner, true)?;
-                sleep(OUTAGE).await;
+                sleep(outage).await;
                 guard.pause(owner, false)?;
             }
             Self::PartitionAndHeal => {
                 let others = (0..segment.nodes.len()).filter(|node| *node != owner);
                 let island: Vec<_> = others.skip(1).step_by(2).chain([owner]).collect();
                 segment.part(&island);
-                sleep(OUTAGE).await;
+                sleep(outage).await;
                 segment.heal();
             }
             Self::GracefulStop => {
                 guard.stop(owner).await?;
-                sleep(OUTAGE).await;
+                sleep(outage).await;
                 guard.start(segment, owner).await?;
             }
             Self::RollingRestart => {
                 for node in 0..segment.nodes.len() {
                     guard.stop(node).await?;
                     guard.start(segment, node).await?;
-                    guard.settle(segment).await?;
+                    guard.settle().await?;
                 }
+            }
+            Self::ApiAway => {
+                guard.api_away(segment, true);
+                sleep(options.api_outage()).await;
+                guard.api_away(segment, false);
             }
         }
         Ok(())
@@ -124,6 +133,7 @@ impl Case {
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Nothing => "nothing happens",
             Self::Killed => "agent killed",
             Self::CutOff => "node cut off",
             Self::CarrierLost => "carrier lost",
@@ -133,6 +143,7 @@ impl fmt::Display for Case {
             Self::PartitionAndHeal => "partition and heal",
             Self::GracefulStop => "graceful stop",
             Self::RollingRestart => "rolling restart",
+            Self::ApiAway => "API server away",
         })
     }
 }

@@ -1,11 +1,16 @@
 //! The figures: median and worst of the lost time, by case and family, told as a table or as JSON.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::{case::Case, connection::Fate, prober::Seen};
+use crate::{
+    case::Case,
+    connection::Fate,
+    prober::Seen,
+    trial::{Contestant, Trial},
+};
 
 const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
 
@@ -20,6 +25,8 @@ pub enum Format {
 #[derive(Clone, Debug)]
 pub struct Run {
     seen: [Seen; 2],
+    /// For how long two hosts answered.
+    rivalries: [Duration; 2],
     /// Whether the node that was struck owned the family's address.
     struck: [bool; 2],
 }
@@ -31,8 +38,7 @@ pub struct Board {
 }
 
 struct Line {
-    guard: String,
-    case: Case,
+    trial: Trial,
     family: &'static str,
     runs: usize,
     probes: usize,
@@ -41,12 +47,15 @@ struct Line {
     broke: usize,
     /// The longest standstill of a connection that lived.
     stall: Option<u128>,
+    /// For how long two hosts answered at most.
+    rivalry: u128,
 }
 
 impl Run {
-    pub fn of(seen: [Seen; 2], owners: [Option<usize>; 2]) -> Self {
+    pub fn of(seen: [Seen; 2], owners: [Option<usize>; 2], rivalries: [Duration; 2]) -> Self {
         Self {
             seen,
+            rivalries,
             struck: [true, owners[1] == owners[0]],
         }
     }
@@ -61,13 +70,12 @@ impl Board {
     }
 
     /// Adds the runs of a case.
-    pub fn add(&mut self, guard: &str, case: Case, runs: &[Run]) {
+    pub fn add(&mut self, trial: &Trial, runs: &[Run]) {
         for (family, name) in FAMILIES.into_iter().enumerate() {
-            let seen: Vec<_> = runs
-                .iter()
-                .filter(|run| run.struck[family] || case == Case::RollingRestart)
-                .map(|run| &run.seen[family])
-                .collect();
+            let all_are_struck = matches!(trial.case, Case::RollingRestart | Case::ApiAway);
+            let struck = |run: &&Run| all_are_struck || run.struck[family];
+            let runs: Vec<_> = runs.iter().filter(struck).collect();
+            let seen: Vec<_> = runs.iter().map(|run| &run.seen[family]).collect();
             let mut lost: Vec<_> = seen.iter().map(|seen| seen.lost).collect();
             lost.sort_unstable();
             let Some(worst) = lost.last().copied() else {
@@ -78,8 +86,7 @@ impl Board {
                 Fate::Broke => None,
             });
             self.lines.push(Line {
-                guard: guard.to_owned(),
-                case,
+                trial: *trial,
                 family: name,
                 runs: lost.len(),
                 probes: seen.iter().map(|seen| seen.sent).sum(),
@@ -90,6 +97,11 @@ impl Board {
                     .filter(|seen| seen.connection == Fate::Broke)
                     .count(),
                 stall: stalls.max(),
+                rivalry: runs
+                    .iter()
+                    .map(|run| run.rivalries[family].as_millis())
+                    .max()
+                    .unwrap_or_default(),
             });
             if self.format == Format::Text {
                 println!("{}", self.lines.last().map(Line::text).unwrap_or_default());
@@ -114,9 +126,10 @@ impl Board {
         let (rivals, ours): (Vec<_>, Vec<_>) = self
             .lines
             .iter()
-            .partition(|line| line.guard.starts_with("keepalived"));
+            .partition(|line| matches!(line.trial.contestant, Contestant::Keepalived(_)));
         for rival in rivals {
-            let same = |line: &&&Line| line.case == rival.case && line.family == rival.family;
+            let same =
+                |line: &&&Line| line.trial.case == rival.trial.case && line.family == rival.family;
             let Some(own) = ours.iter().find(same) else {
                 continue;
             };
@@ -124,8 +137,7 @@ impl Board {
                 0 => "(Herald loses nothing)".to_owned(),
                 own => format!("{:.1} times Herald's", rival.median as f64 / own as f64),
             };
-            let (guard, case, family) = (&rival.guard, rival.case, rival.family);
-            writeln!(text, "{guard}, {case}, {family}: {ratio}").unwrap_or_default();
+            writeln!(text, "{}, {}: {ratio}", rival.trial, rival.family).unwrap_or_default();
         }
         text
     }
@@ -137,15 +149,24 @@ impl Line {
             .stall
             .map_or("-".to_owned(), |stall| format!("{stall} ms"));
         format!(
-            "{:34} {:19} {} median {:>5} ms  worst {:>5} ms  of {:>3} runs; connection broke in {:>2}, stood still for {stall} at most",
-            self.guard, self.case, self.family, self.median, self.worst, self.runs, self.broke
+            "{:34} {:19} {} median {:>5} ms  worst {:>5} ms  of {:>3} runs; two owners for {} ms at most; connection broke in \
+             {:>2}, stood still for {stall} at most",
+            self.trial.contestant,
+            self.trial.case,
+            self.family,
+            self.median,
+            self.worst,
+            self.runs,
+            self.rivalry,
+            self.broke
         )
     }
 
     fn json(&self) -> Value {
         json!({
-            "guard": self.guard, "case": self.case.to_string(), "family": self.family, "runs": self.runs, "probes": self.probes,
+            "contestant": self.trial.contestant.to_string(), "case": self.trial.case.to_string(), "family": self.family, "runs": self.runs, "probes": self.probes,
             "lostMilliseconds": { "median": self.median, "worst": self.worst },
+            "twoOwnersMilliseconds": self.rivalry.to_string(),
             "connection": { "broke": self.broke, "longestStandstillMilliseconds": self.stall.map(|s| s.to_string()) },
         })
     }

@@ -1,10 +1,6 @@
 //! keepalived on the same segment, for comparison.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{path::PathBuf, process::Command, time::Duration};
 
 use anyhow::Context as _;
 
@@ -15,29 +11,31 @@ use crate::{
 };
 
 /// How often the master speaks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
     pub name: &'static str,
     adverts: &'static str,
+    /// How long a fault lasts: for longer than a backup waits.
+    outage: Duration,
 }
 
 pub const SETTINGS: [Setting; 2] = [
     Setting {
         name: "keepalived, 1 s adverts (default)",
         adverts: "1",
+        outage: Duration::from_millis(4_500),
     },
     Setting {
         name: "keepalived, 50 ms adverts",
         adverts: "0.05",
+        outage: Duration::from_millis(1_500),
     },
 ];
-
-/// How long a backup waits, and some more.
-const SETTLED: Duration = Duration::from_secs(5);
 
 /// keepalived on every node; dropping it ends it.
 pub struct Keepalived {
     nodes: Vec<Option<Process>>,
+    setting: Setting,
     program: PathBuf,
     dir: tempfile::TempDir,
 }
@@ -55,12 +53,17 @@ pub fn find() -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
+/// A killed keepalived leaves its addresses on the NIC, so that two nodes have them: that is no failover.
+pub fn plays(case: Case) -> bool {
+    matches!(
+        case,
+        Case::Nothing | Case::CutOff | Case::CarrierLost | Case::NicDown | Case::GracefulStop
+    )
+}
+
 impl Keepalived {
-    pub async fn start(
-        segment: &Segment,
-        program: &Path,
-        setting: Setting,
-    ) -> anyhow::Result<Self> {
+    pub async fn start(segment: &Segment, setting: Setting) -> anyhow::Result<Self> {
+        let program = find().context("keepalived is not installed")?;
         let dir = tempfile::tempdir()?;
         for node in 0..segment.nodes.len() {
             std::fs::write(
@@ -70,24 +73,21 @@ impl Keepalived {
         }
         let mut started = Self {
             nodes: segment.nodes.iter().map(|_| None).collect(),
-            program: program.to_owned(),
+            setting,
+            program,
             dir,
         };
         for node in 0..segment.nodes.len() {
             Guard::start(&mut started, segment, node).await?;
         }
-        started.settle(segment).await?;
+        started.settle().await?;
         Ok(started)
     }
 }
 
 impl Guard for Keepalived {
-    /// A killed keepalived leaves its addresses on the NIC, so that two nodes have them: that is no failover.
-    fn plays(&self, case: Case) -> bool {
-        matches!(
-            case,
-            Case::CutOff | Case::CarrierLost | Case::NicDown | Case::GracefulStop
-        )
+    fn outage(&self) -> Duration {
+        self.setting.outage
     }
 
     async fn kill(&mut self, node: usize) -> anyhow::Result<()> {
@@ -125,8 +125,8 @@ impl Guard for Keepalived {
 
     fn api_away(&mut self, _: &Segment, _: bool) {}
 
-    async fn settle(&mut self, _: &Segment) -> anyhow::Result<()> {
-        tokio::time::sleep(SETTLED).await;
+    async fn settle(&mut self) -> anyhow::Result<()> {
+        tokio::time::sleep(self.setting.outage).await;
         Ok(())
     }
 }

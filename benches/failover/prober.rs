@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use herald_layer2::prompt;
 use rtnetlink::Handle;
 use tokio::task::JoinHandle;
 
@@ -23,7 +24,7 @@ const PACE: Duration = Duration::from_millis(1);
 /// An answer that takes longer is lost.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// How often the neighbour entries are dropped.
-const FORGET: Duration = Duration::from_millis(50);
+pub const FORGET: Duration = Duration::from_millis(50);
 
 /// ENOENT, as netlink says it.
 const NO_ENTRY: i32 = -2;
@@ -64,14 +65,12 @@ impl Client {
             socket.set_read_timeout(Some(Duration::from_millis(100)))?;
             let (receiver, probes, stop) =
                 (Arc::clone(&socket), Arc::clone(probes), Arc::clone(&stop));
-            thread::spawn(move || receive(&receiver, &probes, &stop));
+            prompt::spawn("receiving", move || receive(&receiver, &probes, &stop))?;
             sockets.push((socket, to));
         }
         let (sending, ended) = (probes.clone(), Arc::clone(&stop));
-        thread::spawn(move || send(&sockets, &sending, &ended));
-        // sysfs shows the namespace in which it was mounted.
-        let shown = segment.client.sh("ip -o link show eth0");
-        let link = shown.split(':').next().unwrap_or_default().parse()?;
+        prompt::spawn("sending", move || send(&sockets, &sending, &ended))?;
+        let link = segment.client_link()?;
         let runtime = tokio::runtime::Handle::current();
         let (connection, handle, _) = segment.client.run(move || {
             let _within = runtime.enter();

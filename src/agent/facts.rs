@@ -6,17 +6,17 @@ use std::{
     sync::Arc,
 };
 
-use herald_spi::{IfIndex, Links, NodeName, ServiceKey, Time};
+use herald_spi::{IfIndex, Links, NodeName, PoolName, ServiceKey, Time};
 use ipnet::IpNet;
 
 use crate::{
-    api::{self, Reason},
+    api::{self, Reason, RebalancePolicy},
     cluster::Classes,
     ipam::Selector,
     membership::View,
     placement::{
-        AddressFacts, NodeFacts, Nodes, Peer, PeerLink, Policy, Preference, Rule, Segment,
-        ServiceFacts,
+        AddressFacts, NodeFacts, Nodes, Pace, Peer, PeerLink, Policy, Preference, Rule, Scope,
+        Segment, ServiceFacts,
     },
     world::{
         AllocationRecord, Layer2Rule, LockKey, NodeRecord, PoolRecord, ServiceRecord, SliceRecord,
@@ -24,14 +24,14 @@ use crate::{
     },
 };
 
-/// What the agent watches.
+/// What the agent watches, and `herald rebalance` reads to foresee what the agents will do.
 #[derive(Debug, Default)]
-pub(super) struct Watched {
-    pub(super) services: Table<ServiceRecord>,
-    pub(super) pools: Table<PoolRecord>,
-    pub(super) locks: Table<AllocationRecord>,
-    pub(super) nodes: Table<NodeRecord>,
-    pub(super) slices: Table<SliceRecord>,
+pub(crate) struct Watched {
+    pub(crate) services: Table<ServiceRecord>,
+    pub(crate) pools: Table<PoolRecord>,
+    pub(crate) locks: Table<AllocationRecord>,
+    pub(crate) nodes: Table<NodeRecord>,
+    pub(crate) slices: Table<SliceRecord>,
     /// How each address was announced when its pool or its lock last told: the objects may go, the address stays.
     remembered: BTreeMap<IpAddr, (Arc<[Layer2Rule]>, bool)>,
 }
@@ -45,7 +45,7 @@ type Prepared<'a> = BTreeMap<&'a [Layer2Rule], (Arc<[Layer2Rule]>, Arc<[Rule]>)>
 
 impl Watched {
     /// Whether every list has been read at least once.
-    pub(super) fn synced(&self) -> bool {
+    pub(crate) fn synced(&self) -> bool {
         self.services.synced()
             && self.pools.synced()
             && self.locks.synced()
@@ -54,7 +54,7 @@ impl Watched {
     }
 
     /// The nodes, as placement sees them.
-    pub(super) fn node_facts(&self) -> BTreeMap<NodeName, NodeFacts> {
+    pub(crate) fn node_facts(&self) -> BTreeMap<NodeName, NodeFacts> {
         let facts = self.nodes.iter().map(|(name, node)| {
             let facts = NodeFacts {
                 excluded: node.excluded,
@@ -70,7 +70,7 @@ impl Watched {
 
     /// Every address that this cluster announces by layer 2: it stands in the status of a Service of Herald's, and a
     /// pool that is known, or that its lock remembers, advertises it.
-    pub(super) fn address_facts(&mut self) -> BTreeMap<IpAddr, AddressFacts> {
+    pub(crate) fn address_facts(&mut self) -> BTreeMap<IpAddr, AddressFacts> {
         let remembered = std::mem::take(&mut self.remembered);
         let endpoints = self.endpoints();
         let mut prepared = Prepared::new();
@@ -116,6 +116,32 @@ impl Watched {
         facts
     }
 
+    /// Which of the addresses may move while their owners are well: those of pools that say so for always, and those
+    /// of pools for which somebody has `asked`.
+    pub(crate) fn rebalance<'a>(
+        &self,
+        addresses: impl Iterator<Item = &'a IpAddr>,
+        asked: impl Fn(&PoolName) -> bool,
+    ) -> Scope {
+        let pace = |pool: &PoolRecord| match pool.rebalance {
+            _ if asked(&pool.name) => Some(Pace::Asked),
+            RebalancePolicy::Automatic => Some(Pace::Slow),
+            RebalancePolicy::Manual => None,
+        };
+        let paces: BTreeMap<_, _> = self
+            .pools
+            .iter()
+            .filter_map(|(name, pool)| Some((name, pace(pool)?)))
+            .collect();
+        if paces.is_empty() {
+            return Scope::new();
+        }
+        let of = |address: &IpAddr| paces.get(&self.pool_of(*address)?.name).copied();
+        addresses
+            .filter_map(|address| Some((*address, of(address)?)))
+            .collect()
+    }
+
     fn endpoints(&self) -> BTreeMap<ServiceKey, (BTreeSet<NodeName>, BTreeSet<NodeName>)> {
         let mut endpoints: BTreeMap<ServiceKey, (BTreeSet<_>, BTreeSet<_>)> = BTreeMap::new();
         for (_, slice) in self.slices.iter() {
@@ -128,25 +154,28 @@ impl Watched {
 
     /// How an address is announced: by its pool as it is now, else as its lock remembers.
     fn advertised(&self, address: IpAddr) -> Option<Advertised<'_>> {
+        if let Some(pool) = self.pool_of(address) {
+            return Some((&pool.rules, pool.ignore_exclude_label));
+        }
+        let lock = self.locks.get(&LockKey::Address(address))?;
+        Some((&lock.rules, lock.ignore_exclude_label))
+    }
+
+    /// The pool that an address came from, or that has it now.
+    fn pool_of(&self, address: IpAddr) -> Option<&Arc<PoolRecord>> {
         let lock = self.locks.get(&LockKey::Address(address));
         let contains = |pool: &PoolRecord| {
             pool.pool
                 .as_ref()
                 .is_ok_and(|p| p.ranges.iter().any(|range| range.contains(address)))
         };
-        let pool = lock
-            .and_then(|lock| self.pools.get(lock.pool.as_ref()?))
+        lock.and_then(|lock| self.pools.get(lock.pool.as_ref()?))
             .or_else(|| {
                 self.pools
                     .iter()
                     .map(|(_, pool)| pool)
                     .find(|pool| contains(pool))
-            });
-        match (pool, lock) {
-            (Some(pool), _) => Some((&pool.rules, pool.ignore_exclude_label)),
-            (None, Some(lock)) => Some((&lock.rules, lock.ignore_exclude_label)),
-            (None, None) => None,
-        }
+            })
     }
 
     /// Herald's by its class, by Herald's own condition, or by the lock that it holds. A Service that another

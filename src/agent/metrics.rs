@@ -8,12 +8,17 @@ use std::{
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _},
-    metrics::{counter::ConstCounter, gauge::Gauge, histogram::Histogram},
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _},
+    metrics::{
+        counter::{ConstCounter, Counter},
+        family::Family,
+        gauge::Gauge,
+        histogram::Histogram,
+    },
     registry::Registry,
 };
 
-use super::report::Account;
+use super::{check::Outcome, report::Account};
 use crate::membership;
 
 /// The agent's own gauges, and the counters of its parts once these run.
@@ -24,7 +29,15 @@ pub(super) struct Metrics {
     peers: Gauge,
     detection: Histogram,
     takeover: Histogram,
+    checks: Family<OutcomeLabels, Counter>,
+    checked: Gauge,
+    failing: Gauge,
     pub(super) parts: Arc<Parts>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
 }
 
 /// Counters that others keep.
@@ -47,6 +60,9 @@ impl Default for Metrics {
             peers: Gauge::default(),
             detection: Histogram::new(BUCKETS),
             takeover: Histogram::new(BUCKETS),
+            checks: Family::default(),
+            checked: Gauge::default(),
+            failing: Gauge::default(),
             parts: Arc::default(),
         }
     }
@@ -81,6 +97,21 @@ impl Metrics {
             "From the last sign of an address's former owner until this node announced it",
             metrics.takeover.clone(),
         );
+        herald.register(
+            "address_checks",
+            "Checks of other nodes' addresses, by outcome",
+            metrics.checks.clone(),
+        );
+        herald.register(
+            "agent_addresses_checked",
+            "Addresses of other nodes that this node checks",
+            metrics.checked.clone(),
+        );
+        herald.register(
+            "agent_addresses_unreached",
+            "Those of them whose owner the LAN does not reach",
+            metrics.failing.clone(),
+        );
         herald.register_collector(Box::new(Arc::clone(&metrics.parts)));
         metrics
     }
@@ -95,7 +126,18 @@ impl Metrics {
         self.takeover.observe(without_owner.as_secs_f64());
     }
 
+    /// What a check found, once it is believed.
+    pub(super) fn checked(&self, outcome: Outcome) {
+        let outcome = outcome.word();
+        self.checks.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
     pub(super) fn survey(&self, account: &Account) {
+        let checks = account.status.checks.as_ref();
+        self.checked
+            .set(checks.map_or(0, |checks| i64::from(checks.checked)));
+        self.failing
+            .set(checks.map_or(0, |checks| i64::from(checks.failing)));
         self.announcing.set(i64::from(account.status.announcing));
         self.abnormal.set(i64::from(account.status.abnormal));
         self.peers.set(i64::from(account.status.peers));

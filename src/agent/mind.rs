@@ -11,17 +11,23 @@ use herald_spi::{Desired, IfIndex, Links, Mac, NodeName, Place, Report, ServiceK
 use tracing::{info, warn};
 
 use super::{
+    check::Checks,
     facts::{Watched, segments},
     gates::Gates,
     memory::{Last, Memory},
     moves::{Move, tell},
+    requests::Requests,
     soundness::Readiness,
 };
 use crate::{
     membership::{OwnClaims, View},
-    placement::{self, AddressFacts, Claims, Event, Facts, Input, Loss, NodeFacts, Output, survey},
+    placement::{
+        self, AddressFacts, Claims, Event, Facts, Input, Loss, NodeFacts, Output, Scope, survey,
+    },
     world::{AllocationRecord, Change, NodeRecord, PoolRecord, ServiceRecord, SliceRecord},
 };
+
+mod checking;
 
 /// What a watch says.
 #[derive(Debug)]
@@ -55,6 +61,7 @@ pub(super) struct Mind {
     claims: Claims,
     gates: Gates,
     readiness: Readiness,
+    requests: Requests,
     impaired: bool,
     /// The first complete view, or what was remembered of one, has been taken in.
     started: bool,
@@ -62,8 +69,13 @@ pub(super) struct Mind {
     recalled: Memory,
     /// What is to be remembered.
     memory: Arc<Memory>,
+    /// What the last conclusions were drawn from, until that is remembered.
+    concluded_from: Option<Cluster>,
+    /// The hardware addresses of all Herald nodes ever known.
+    herald_macs: BTreeSet<Mac>,
     pub(super) rivals: BTreeMap<Place, Rival>,
     pub(super) failing: BTreeMap<Place, String>,
+    pub(super) checks: Checks,
     /// A Service for each address, for the report.
     pub(super) services: BTreeMap<IpAddr, ServiceKey>,
     pub(super) output: Output,
@@ -74,16 +86,20 @@ impl Mind {
     pub(super) fn new(me: NodeName, view: Arc<View>, recalled: Memory) -> Self {
         Self {
             claims: Claims::new(me.clone(), placement::Config::default()),
+            checks: Checks::new(me.clone()),
             me,
             watched: Watched::default(),
             links: Links::new(),
             view,
             gates: Gates::default(),
             readiness: Readiness::default(),
+            requests: Requests::default(),
             impaired: false,
             started: false,
             recalled,
             memory: Arc::default(),
+            concluded_from: None,
+            herald_macs: BTreeSet::new(),
             rivals: BTreeMap::new(),
             failing: BTreeMap::new(),
             services: BTreeMap::new(),
@@ -228,11 +244,6 @@ impl Mind {
         self.watched.synced()
     }
 
-    /// What is to be remembered.
-    pub(super) fn memory(&self) -> &Arc<Memory> {
-        &self.memory
-    }
-
     /// The cluster as the API server tells it, or as it was remembered until then. `None` if neither is known.
     fn cluster(&mut self, now: Time) -> Option<Cluster> {
         if self.is_told() {
@@ -281,6 +292,7 @@ impl Mind {
             .iter()
             .filter_map(|(address, facts)| Some((*address, facts.services.first()?.key.clone())))
             .collect();
+        let rebalance = self.rebalance(now, &addresses);
         let segments = segments(&self.links, &self.view);
         let mut herald_macs: BTreeSet<_> = self.view.known_macs.iter().copied().collect();
         herald_macs.extend(self.links.values().map(|link| link.mac));
@@ -293,31 +305,45 @@ impl Mind {
             claimed: self.claims.claimed(),
             impaired: self.impaired,
             herald_macs: &herald_macs,
+            rebalance: &rebalance,
         });
         let mut output = std::mem::take(&mut self.output);
         self.claims.step(now, &scene, &mut output);
         for event in &output.events {
             self.log(event);
         }
+        if output.rebalanced && self.requests.end() {
+            info!("rebalanced: every address that may move is where it should be");
+        }
         self.rivals
             .retain(|place, _| output.claims.contains_key(place));
-        self.remember(nodes, addresses, &output, herald_macs.clone());
-        let desired = Desired {
-            duties: output.duties.clone(),
-            herald_macs,
-        };
         let claims = output.claims.clone();
         self.output = output;
-        Some((desired, claims))
+        self.herald_macs = herald_macs;
+        self.concluded_from = Some((nodes, addresses));
+        self.checks.plan_review(now);
+        Some((self.desired(now), claims))
     }
 
-    fn remember(
-        &mut self,
-        nodes: BTreeMap<NodeName, NodeFacts>,
-        addresses: BTreeMap<IpAddr, AddressFacts>,
-        output: &Output,
-        macs: BTreeSet<Mac>,
-    ) {
+    /// What may move while its owner is well. Nothing while the API server has not said what is wanted now.
+    fn rebalance(&mut self, now: Time, addresses: &BTreeMap<IpAddr, AddressFacts>) -> Scope {
+        if !self.is_told() {
+            return Scope::new();
+        }
+        let pools = self.watched.pools.iter();
+        let said = pools.map(|(name, pool)| (name, pool.rebalance_asked.as_deref()));
+        for pool in self.requests.notice(now, said) {
+            info!(%pool, "asked to rebalance");
+        }
+        self.watched
+            .rebalance(addresses.keys(), |pool| self.requests.go_on(pool))
+    }
+
+    /// What is to be remembered. Nothing that the conclusions lead to need wait for it.
+    pub(super) fn remember(&mut self) -> &Arc<Memory> {
+        let Some((nodes, addresses)) = self.concluded_from.take() else {
+            return &self.memory;
+        };
         let names: BTreeMap<IfIndex, Arc<str>> = self
             .links
             .iter()
@@ -325,7 +351,7 @@ impl Mind {
             .collect();
         let claims = self.claims.epochs().filter_map(|(place, epoch)| {
             let name = Arc::clone(names.get(&place.interface)?);
-            let held = output.claims.contains_key(&place);
+            let held = self.output.claims.contains_key(&place);
             Some(((place.address, name), Last { epoch, held }))
         });
         let memory = Memory {
@@ -333,11 +359,12 @@ impl Mind {
             nodes: Arc::new(nodes),
             addresses: Arc::new(addresses),
             claims: claims.collect(),
-            macs,
+            macs: self.herald_macs.clone(),
         };
         if *self.memory != memory {
             self.memory = Arc::new(memory);
         }
+        &self.memory
     }
 
     fn miss_own_node(&mut self) {

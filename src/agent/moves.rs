@@ -37,12 +37,19 @@ pub(super) fn tell(
     let address = place.address;
     match origin {
         Origin::First | Origin::Takeover { from: None, .. } => None,
-        Origin::Handover { from } => Some((
+        Origin::Rebalance { from } => Some((
             format!(
-                "{address} moved from {from} to {me} ({interface}): {from} hands it over, without a break"
+                "{address} moved from {from} to {me} ({interface}): rebalanced, without a break"
             ),
             None,
         )),
+        Origin::Handover { from, why } => {
+            let why = why.map_or(String::new(), |why| format!(" ({})", why.words()));
+            let note = format!(
+                "{address} moved from {from} to {me} ({interface}): {from} hands it over{why}, without a break"
+            );
+            Some((note, None))
+        }
         Origin::Takeover {
             from: Some(from), ..
         } if from == me => None,
@@ -102,7 +109,7 @@ mod tests {
     use herald_spi::{IfIndex, Place};
 
     use super::*;
-    use crate::placement::Loss;
+    use crate::placement::{Loss, Unfit};
 
     fn at(ms: u64) -> Time {
         Time::from_start(Duration::from_millis(ms))
@@ -146,8 +153,16 @@ mod tests {
                 ms(45),
             ),
             (
-                gained(Origin::Handover { from: "a".into() }),
-                "192.168.77.200 moved from a to b (eth0): a hands it over, without a break",
+                gained(Origin::Handover {
+                    from: "a".into(),
+                    why: Some(Unfit::Leaving),
+                }),
+                "192.168.77.200 moved from a to b (eth0): a hands it over (its agent ends), without a break",
+                None,
+            ),
+            (
+                gained(Origin::Rebalance { from: "a".into() }),
+                "192.168.77.200 moved from a to b (eth0): rebalanced, without a break",
                 None,
             ),
         ] {

@@ -15,7 +15,7 @@ use k8s_openapi::{
 use kube::{Api, Client, runtime::watcher};
 use prometheus_client::registry::Registry;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
     time::{self, Instant},
 };
@@ -24,6 +24,7 @@ use tracing::{error, info};
 
 use super::{
     account::{Since, account},
+    check::Checks,
     events, host,
     keys::Source,
     kube_proxy,
@@ -31,6 +32,7 @@ use super::{
     metrics::Metrics,
     mind::{Mind, Watch},
     moves::{Allowance, Move},
+    prompt,
     report::{self, Account},
     soundness,
 };
@@ -66,8 +68,6 @@ const INBOX: usize = 1024;
 const REPORTS: usize = 16_384;
 /// How long changes are gathered before conclusions are drawn.
 const GATHER: Duration = Duration::from_millis(5);
-/// How long a question to the wire takes before a takeover.
-const ASKING: Duration = Duration::from_millis(40);
 /// How often kube-proxy is asked while a new address waits for it.
 const ASK_KUBE_PROXY: Duration = Duration::from_millis(40);
 /// The loop turns at least so often, to prove that it does.
@@ -123,7 +123,8 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         origin,
     };
     let silence = CancellationToken::new();
-    let (peers, mut hearing) = Peers::start(setup, silence.clone())?;
+    prompt::tell();
+    let (peers, mut hearing) = start_peers(setup, silence.clone()).await?;
     let _first_time = metrics.parts.peers.set(peers.counters());
     let rekeyed = peers.clone();
     tasks.spawn(source.follow(read.text, move |keys| rekeyed.set_keys(keys)));
@@ -179,14 +180,36 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         dirty: true,
         settled: false,
     };
+    let ending = stop.child_token();
+    let _with_this_function = ending.clone().drop_guard();
+    let mut deciding = prompt::run("decisions", move || turning.turn(ending))?;
     let result = tokio::select! {
-        result = turning.turn(stop) => result,
+        result = &mut deciding => result.context("the decisions ended")?,
         Some(_) = tasks.join_next() => Err(anyhow::anyhow!("a task that must not end has ended")),
         _ = &mut hearing => Err(anyhow::anyhow!("the heartbeats ended")),
     };
     silence.cancel();
     let _said_goodbye = time::timeout(Duration::from_millis(200), hearing).await;
     result
+}
+
+/// Starts the heartbeats. The receiver is told when they end.
+async fn start_peers(
+    setup: Setup,
+    silence: CancellationToken,
+) -> anyhow::Result<(Peers, oneshot::Receiver<()>)> {
+    let (start, started) = oneshot::channel();
+    let speaking = async move || match Peers::start(setup, silence) {
+        Ok((peers, speaking)) => {
+            let _given_up = start.send(Ok(peers));
+            let _said_goodbye = speaking.await;
+        }
+        Err(error) => {
+            let _given_up = start.send(Err(error));
+        }
+    };
+    let ended = prompt::run("heartbeats", speaking)?;
+    Ok((started.await.context("the heartbeats ended")??, ended))
 }
 
 fn start_layer2(
@@ -198,8 +221,8 @@ fn start_layer2(
         let _lost = reports.try_send(report);
     };
     let options = herald_layer2::Options {
-        // Peers wait for a dead time after the last heartbeat, and then they ask the wire.
-        lost_after: times.dead_after.saturating_sub(times.heartbeat) + ASKING,
+        // Peers wait for a dead time after the last heartbeat, and have asked the wire by then.
+        lost_after: times.dead_after.saturating_sub(times.heartbeat),
         ..herald_layer2::Options::default()
     };
     Layer2::start(options, sink).context("cannot announce on this node")
@@ -275,6 +298,10 @@ impl Turning {
         let mut leaving_until: Option<Instant> = None;
         let mut next_question = Instant::now();
         loop {
+            let next_check = self
+                .mind
+                .next_check()
+                .map(|at| self.origin + at.since_start());
             self.health.beat();
             if self.dirty {
                 self.gather().await;
@@ -309,6 +336,7 @@ impl Turning {
                     self.dirty |= self.mind.kube_proxy(now, metrics.as_deref());
                     next_question = Instant::now() + ASK_KUBE_PROXY;
                 }
+                () = time::sleep_until(next_check.unwrap_or_else(Instant::now)), if next_check.is_some() => self.check(),
                 () = stop.cancelled(), if leaving_until.is_none() => {
                     let now = self.now();
                     self.mind.leave(now);
@@ -357,9 +385,25 @@ impl Turning {
         self.dirty = true;
     }
 
+    /// Checks change nothing that placement decides by.
+    fn check(&mut self) {
+        let now = self.now();
+        if let Some(desired) = self.mind.check(now) {
+            self.layer2.set_desired(Arc::new(desired));
+        }
+        self.dirty |= self.mind.checks.take_changed();
+    }
+
     fn report(&mut self, report: Report) {
         let links = matches!(report, Report::Links(_));
         let now = self.now();
+        if matches!(&report, Report::Answered { question, .. } if Checks::asked(*question)) {
+            if let Some(finding) = self.mind.checked(now, &report) {
+                self.metrics.checked(finding.outcome);
+            }
+            self.dirty |= self.mind.checks.take_changed();
+            return;
+        }
         self.mind.report(now, report);
         if links {
             self.peers.set_links(self.mind.links.clone());
@@ -396,7 +440,7 @@ impl Turning {
         }
         self.health.set_ready(self.mind.ready());
         self.memory.send_if_modified(|known| {
-            let memory = self.mind.memory();
+            let memory = self.mind.remember();
             let changed = !Arc::ptr_eq(known, memory);
             *known = Arc::clone(memory);
             changed

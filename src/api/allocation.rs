@@ -63,13 +63,22 @@ pub struct AddressAllocationSpec {
     #[schemars(length(min = 1, max = 253))]
     pub sharing_key: Option<String>,
     /// The deleted Service that the address waits for. With `reservedUntil` alone it is in quarantine: given to
-    /// nobody, because a host that is none of Herald's was seen to use it.
+    /// nobody, because of its `foreignUse`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved_for: Option<Awaited>,
     /// Until when it is kept back, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40))]
     pub reserved_until: Option<String>,
+    /// Since when Herald gives the address to its holder, and no node is known to have announced it. Taken off at the
+    /// latest before the Service's condition `herald.dev/Announced` stops being True. Only with it an address may be
+    /// replaced because another host uses it. RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40))]
+    pub unannounced_since: Option<String>,
+    /// The host that was found to use the address before it was announced. Its Service moves, or has moved, away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign_use: Option<ForeignUse>,
     /// Counts the times that a status was about to name the address anew, so that a deletion which was decided before
     /// that is refused.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -119,6 +128,21 @@ pub struct Awaited {
     #[schemars(length(max = 63))]
     pub namespace: String,
     /// The Service's name.
+    #[schemars(length(max = 63))]
+    pub name: String,
+}
+
+/// A host that is none of Herald's uses an address.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ForeignUse {
+    /// The hardware address of the host.
+    #[schemars(length(max = 64))]
+    pub mac: String,
+    /// The namespace of the Service that was given the address.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// Its name.
     #[schemars(length(max = 63))]
     pub name: String,
 }

@@ -54,6 +54,10 @@ pub struct NodeAnnouncementsStatus {
     #[serde(default)]
     #[schemars(length(max = 1000))]
     pub addresses: Vec<AnnouncedAddress>,
+    /// What this node finds when it asks the LAN for the addresses that other nodes announce; left out if none of them
+    /// falls to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<AddressChecks>,
     /// What falling back to node addresses must know of this node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostFacts>,
@@ -103,12 +107,61 @@ pub struct AnnouncedAddress {
     pub message: Option<String>,
 }
 
+/// Whether the LAN reaches the nodes that announce addresses, as another node sees it.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AddressChecks {
+    /// How many addresses of other nodes this node checks, each about every 30 s.
+    #[serde(default)]
+    pub checked: u32,
+    /// How many of them fail.
+    #[serde(default)]
+    pub failing: u32,
+    /// Those that fail, at most 100.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    pub failed: Vec<FailedCheck>,
+}
+
+/// An address whose owner the LAN does not reach.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedCheck {
+    /// The address.
+    pub address: String,
+    /// The interface of the node that checks.
+    pub interface: String,
+    /// The node that announces the address.
+    pub owner: String,
+    /// What is found instead of it.
+    pub outcome: CheckOutcome,
+    /// The hardware address of the other host that answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// Since when, RFC 3339.
+    pub since: String,
+}
+
+/// How a check fails.
+#[derive(
+    JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize,
+)]
+pub enum CheckOutcome {
+    /// Nobody answers for the address.
+    Unanswered,
+    /// Another host answers for it, alone or besides the owner.
+    WrongMac,
+}
+
 /// What a node does about an address.
 #[derive(
     JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize,
 )]
 pub enum AnnouncementState {
-    /// A host that is no Herald node claims it.
+    /// A host that is no Herald node had it when this node probed before the very first announcement: it is not
+    /// announced.
+    InUse,
+    /// A host that is no Herald node claims it, though it was announced.
     Conflict,
     /// A silent Herald node still answers for it.
     PeerUnheard,

@@ -37,6 +37,9 @@ pub const ANNOTATION_NODE_PORTS: &str = "herald.dev/node-ports";
 /// `nodes` or `none`.
 pub const ANNOTATION_FALLBACK: &str = "herald.dev/fallback";
 
+/// On a pool: when somebody asked for a rebalance last (RFC 3339); every new value asks anew.
+pub const ANNOTATION_REBALANCE: &str = "herald.dev/rebalance";
+
 /// MetalLB's word for [`ANNOTATION_POOL`].
 pub const METALLB_POOL: &str = "metallb.io/address-pool";
 /// MetalLB's word for [`ANNOTATION_ADDRESSES`].

@@ -117,6 +117,11 @@ pub struct AddressPoolSpec {
     #[schemars(length(min = 1, max = 16))]
     pub advertise: Option<Vec<Advertisement>>,
 
+    /// Whether addresses move while their nodes are well: back to preferred nodes, and evenly over equal ones. Each
+    /// move breaks the TCP connections that the new node gives to another endpoint.
+    #[serde(default)]
+    pub rebalance: RebalancePolicy,
+
     /// Who may share an address by key.
     #[serde(default)]
     pub sharing: SharingScope,
@@ -151,6 +156,16 @@ pub enum FallbackPolicy {
     None,
     /// Addresses of nodes.
     Nodes,
+}
+
+/// Whether addresses move while their nodes are well.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub enum RebalancePolicy {
+    /// Only when somebody says `herald rebalance`.
+    #[default]
+    Manual,
+    /// Always, one address of a network segment at a time, half a minute apart.
+    Automatic,
 }
 
 /// Who may share an address by key.
@@ -231,8 +246,11 @@ pub struct FamilyStatus {
     pub capacity: String,
     /// Held by Services.
     pub used: String,
-    /// Kept back.
+    /// Kept back for deleted Services that may come again.
     pub reserved: String,
+    /// Given to nobody for a while, because a host that is none of Herald's was found to use them.
+    #[serde(default)]
+    pub quarantined: String,
     /// Free to be given out.
     pub available: String,
 }

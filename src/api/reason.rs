@@ -43,6 +43,8 @@ reasons! {
     NO_ENDPOINT = "NoEndpoint",
     /// A host that is no Herald node claims it.
     ADDRESS_CONFLICT = "AddressConflict",
+    /// Another host used the address before it was announced, and the Service has another one instead.
+    ADDRESS_REPLACED = "AddressReplaced",
     /// A Herald node that is not heard answers for it.
     PEER_UNHEARD = "PeerUnheard",
     /// The pool gives out addresses.

@@ -118,24 +118,26 @@ spec:
 END
 ";
 
-const NARROW: [&str; 9] = [
+const NARROW: [&str; 10] = [
     "NAME",
     "READY",
     "FAMILY",
     "CAPACITY",
     "USED",
     "RESERVED",
+    "QUARANTINED",
     "FREE",
     "PRIORITY",
     "AUTOMATIC",
 ];
-const WIDE: [&str; 19] = [
+const WIDE: [&str; 20] = [
     "NAME",
     "READY",
     "FAMILY",
     "CAPACITY",
     "USED",
     "RESERVED",
+    "QUARANTINED",
     "FREE",
     "PRIORITY",
     "AUTOMATIC",
@@ -162,6 +164,7 @@ fn cells(pool: &Line, numbers: Option<&Numbers>, wide: bool) -> Vec<Cell> {
         number(|n| &n.capacity),
         number(|n| &n.used),
         number(|n| &n.reserved),
+        number(|n| &n.quarantined),
         number(|n| &n.free),
         plain(pool.priority.to_string()),
         plain(if pool.automatic { "yes" } else { "no" }),

@@ -80,6 +80,16 @@ impl Reader {
             .map_err(|error| anyhow!(explain(&error)))
     }
 
+    /// The answer to a call that changes something.
+    pub(super) async fn change<T>(
+        &self,
+        call: impl Future<Output = Result<T, kube::Error>>,
+    ) -> anyhow::Result<T> {
+        answer(call)
+            .await?
+            .map_err(|error| anyhow!(explain(&error)))
+    }
+
     /// Whether the list can be read at all.
     pub(super) async fn probe<K>(&self, api: &Api<K>) -> anyhow::Result<()>
     where

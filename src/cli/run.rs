@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     AgentArgs, Cli, Command, ControllerArgs, DefaultProvider, Failover, NodePorts, ProcessArgs,
-    crds, explain, pools, status,
+    crds, explain, pools, rebalance, status,
 };
 use crate::{agent, api::NodePortPolicy, cluster, controller, membership, telemetry};
 
@@ -29,6 +29,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => return answer(status::show(args)),
         Command::Pools(args) => return answer(pools::show(args)),
         Command::Explain(args) => return answer(explain::show(args)),
+        Command::Rebalance(args) => return answer(rebalance::ask(args)),
     };
     result.unwrap_or_else(|error| {
         eprintln!("herald: {error:#}");
@@ -39,7 +40,7 @@ pub fn main() -> ExitCode {
 /// Runs a command that answers a question: success when all is well, failure when something is not, and 2, as for a
 /// wrong command line, when the answer could not be found.
 fn answer(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
-    on_runtime(work).unwrap_or_else(|error| {
+    on_one_thread(work).unwrap_or_else(|error| {
         eprintln!("herald: {error:#}");
         ExitCode::from(2)
     })
@@ -66,7 +67,7 @@ fn run_controller(args: ControllerArgs) -> anyhow::Result<ExitCode> {
 
 fn run_agent(args: AgentArgs) -> anyhow::Result<ExitCode> {
     start(&args.process);
-    on_runtime(async move {
+    on_one_thread(async move {
         let options = agent::Options {
             node: args.node_name.as_str().into(),
             namespace: args.process.namespace,
@@ -116,24 +117,10 @@ fn start(process: &ProcessArgs) {
     telemetry::start_logging(process.log_format);
 }
 
-fn on_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    run_on(
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2),
-        work,
-    )
-}
-
 /// One thread is as fast where the API server is what one waits for, and needs a third less memory: the allocator keeps
-/// an arena for each thread.
+/// an arena for each thread. What must not wait in the agent has threads of its own.
 fn on_one_thread(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    run_on(&mut tokio::runtime::Builder::new_current_thread(), work)
-}
-
-fn run_on(
-    builder: &mut tokio::runtime::Builder,
-    work: impl Future<Output = anyhow::Result<ExitCode>>,
-) -> anyhow::Result<ExitCode> {
-    let runtime = builder
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;

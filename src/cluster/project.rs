@@ -225,6 +225,8 @@ pub fn pool(object: &AddressPool) -> Option<PoolRecord> {
         rules,
         advertise: spec.advertise.clone(),
         ignore_exclude_label: spec.ignore_exclude_label,
+        rebalance: spec.rebalance,
+        rebalance_asked: object.annotations().get(api::ANNOTATION_REBALANCE).cloned(),
         status: object.status.clone(),
     })
 }
@@ -247,16 +249,22 @@ pub fn allocation(object: &AddressAllocation) -> Option<AllocationRecord> {
             .as_ref()
             .map(|awaited| ServiceKey::new(&awaited.namespace, &awaited.name)),
         // A time that cannot be read has passed.
-        reserved_until: spec.reserved_until.as_ref().map(|until| {
-            until
-                .parse::<Timestamp>()
-                .map_or(0, |until| until.as_second())
-        }),
+        reserved_until: spec
+            .reserved_until
+            .as_ref()
+            .map(|until| seconds(until).unwrap_or(0)),
+        unannounced_since: spec.unannounced_since.as_deref().and_then(seconds),
+        foreign_use: spec.foreign_use.clone().map(Box::new),
         publications: spec.publications,
         advertise: spec.advertise.clone(),
         rules: rules(spec.advertise.as_deref()),
         ignore_exclude_label: spec.ignore_exclude_label,
     })
+}
+
+fn seconds(moment: &str) -> Option<i64> {
+    let moment: Timestamp = moment.parse().ok()?;
+    Some(moment.as_second())
 }
 
 /// A namespace.
@@ -331,6 +339,7 @@ pub fn host(announcements: &NodeAnnouncements) -> Option<HostRecord> {
                 interface: entry.interface.clone(),
                 state: entry.state,
                 since: entry.since.clone(),
+                began: seconds(&entry.since),
                 mac: entry.conflicting_mac.clone(),
                 reason: entry.reason.clone(),
             });

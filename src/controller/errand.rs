@@ -149,11 +149,9 @@ impl Errand {
                     Letting::Retain(spec, version) if !self.changed_type => Some(
                         Call::ReplaceLock(unlock.key, spec, &version.resource_version),
                     ),
-                    Letting::Leave(spec, version) => Some(Call::ReplaceLock(
-                        unlock.key,
-                        spec,
-                        &version.resource_version,
-                    )),
+                    Letting::Leave(spec, version) | Letting::Quarantine(spec, version) => Some(
+                        Call::ReplaceLock(unlock.key, spec, &version.resource_version),
+                    ),
                     Letting::Delete(version) | Letting::Retain(_, version) => {
                         Some(Call::DeleteLock(unlock.key, version))
                     }

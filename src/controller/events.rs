@@ -8,12 +8,7 @@ use std::{
 };
 
 use herald_spi::ServiceKey;
-use k8s_openapi::{
-    api::{core::v1::ObjectReference, events::v1::Event},
-    apimachinery::pkg::apis::meta::v1::MicroTime,
-    jiff::Timestamp,
-};
-use kube::{Api, Client, api::PostParams, core::ObjectMeta};
+use kube::Client;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -22,11 +17,13 @@ use tokio::{
 use tracing::warn;
 
 use super::Notice;
-use crate::{api, cluster::explain};
+use crate::{
+    api::{self, Reason},
+    cluster::{self, ServiceEvent},
+};
 
 /// How long a refusal must last to be told.
 const PATIENCE: Duration = Duration::from_secs(2);
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Events that are sent at the same time.
 const AT_ONCE: usize = 16;
 /// Events that wait to be sent; more are dropped, with a word in the log.
@@ -86,7 +83,8 @@ impl HeldBack {
     fn take(&mut self, service: ServiceKey, notice: Notice) -> Option<(ServiceKey, Notice)> {
         let type_ = notice.type_;
         self.forget(&service, type_);
-        if notice.verdict.holds {
+        // What was replaced stays so.
+        if notice.verdict.holds || notice.verdict.reason == Reason::ADDRESS_REPLACED {
             return Some((service, notice));
         }
         let due = Instant::now() + PATIENCE;
@@ -116,71 +114,30 @@ impl HeldBack {
     }
 }
 
-/// The API server takes notes of at most 1,024 bytes.
-fn shorten(mut note: String) -> String {
-    const MOST: usize = 1024;
-    const MORE: &str = "…";
-    if note.len() > MOST {
-        note.truncate(note.floor_char_boundary(MOST - MORE.len()));
-        note.push_str(MORE);
-    }
-    note
-}
-
-/// Writes one Event. kube's recorder would fold it into an earlier one of the same reason and drop its words: the
-/// second address of a Service would be told as the first.
 async fn publish(client: Client, instance: String, service: ServiceKey, notice: Notice) {
-    let now = Timestamp::now();
-    let event = Event {
-        metadata: ObjectMeta {
-            // As client-go names them: the object and the moment.
-            name: Some(format!("{}.{:x}", service.name, now.as_nanosecond())),
-            namespace: Some(service.namespace.clone()),
-            ..ObjectMeta::default()
+    let told = ServiceEvent {
+        service: service.clone(),
+        uid: notice.uid,
+        controller: api::CONTROLLER,
+        instance,
+        action: match notice.type_ {
+            api::CONDITION_NODE_PORTS => "SwitchNodePorts",
+            api::CONDITION_ANNOUNCED => "Announce",
+            _ => "Allocate",
         },
-        action: Some(
-            match notice.type_ {
-                api::CONDITION_NODE_PORTS => "SwitchNodePorts",
-                api::CONDITION_ANNOUNCED => "Announce",
-                _ => "Allocate",
-            }
-            .to_owned(),
-        ),
-        event_time: Some(MicroTime(now)),
-        note: Some(shorten(notice.verdict.message)),
-        reason: Some(notice.verdict.reason.to_string()),
-        regarding: Some(ObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("Service".to_owned()),
-            namespace: Some(service.namespace.clone()),
-            name: Some(service.name.clone()),
-            uid: Some(notice.uid),
-            ..ObjectReference::default()
-        }),
-        reporting_controller: Some(api::CONTROLLER.to_owned()),
-        reporting_instance: Some(instance),
-        type_: Some(
-            if notice.verdict.holds {
-                "Normal"
-            } else {
-                "Warning"
-            }
-            .to_owned(),
-        ),
-        ..Event::default()
+        reason: notice.verdict.reason.to_string(),
+        note: notice.verdict.message,
+        well: notice.verdict.holds,
     };
-    let events: Api<Event> = Api::namespaced(client, &service.namespace);
-    match time::timeout(CALL_TIMEOUT, events.create(&PostParams::default(), &event)).await {
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => warn!(%service, why = explain(&error), "an Event was not written"),
-        Err(_) => warn!(%service, "an Event was not written: no answer"),
+    if let Err(why) = cluster::tell(client, told).await {
+        warn!(%service, why, "an Event was not written");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Reason, Verdict};
+    use crate::api::Verdict;
 
     fn notice(holds: bool) -> Notice {
         Notice {
@@ -191,15 +148,6 @@ mod tests {
                 reason: Reason::ALLOCATED,
                 message: String::new(),
             },
-        }
-    }
-
-    #[test]
-    fn notes_are_cut_to_the_bytes_that_the_api_server_takes() {
-        assert_eq!(shorten("short".into()), "short");
-        for wide in ["é", "x", "語"] {
-            let note = shorten(wide.repeat(1025));
-            assert!(note.len() <= 1024 && note.len() > 1015, "{}", note.len());
         }
     }
 

@@ -102,6 +102,7 @@ impl Metrics {
             ("capacity", counts.capacity),
             ("used", counts.used),
             ("reserved", counts.reserved),
+            ("quarantined", counts.quarantined),
             ("available", counts.available),
         ] {
             let labels = PoolLabels {

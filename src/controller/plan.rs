@@ -81,6 +81,8 @@ pub enum Letting {
     Leave(Box<AddressAllocationSpec>, Version),
     /// It waits for a Service of the same name, if this one was deleted; else it is deleted.
     Retain(Box<AddressAllocationSpec>, Version),
+    /// Nobody gets it for a while: another host uses it.
+    Quarantine(Box<AddressAllocationSpec>, Version),
 }
 
 /// Which state of an object a write replaces.
@@ -177,9 +179,10 @@ impl Unlock {
     pub fn version(&self) -> Option<&Version> {
         match &self.letting {
             Letting::Forget => None,
-            Letting::Delete(version) | Letting::Leave(_, version) | Letting::Retain(_, version) => {
-                Some(version)
-            }
+            Letting::Delete(version)
+            | Letting::Leave(_, version)
+            | Letting::Retain(_, version)
+            | Letting::Quarantine(_, version) => Some(version),
         }
     }
 }

@@ -114,6 +114,7 @@ fn family(counts: &FamilyCounts) -> Option<FamilyStatus> {
         capacity: counts.capacity.to_string(),
         used: counts.used.to_string(),
         reserved: counts.reserved.to_string(),
+        quarantined: counts.quarantined.to_string(),
         available: counts.available.to_string(),
     })
 }

@@ -412,9 +412,12 @@ fn log(service: &ServiceKey, outcome: &Outcome) {
             key,
             left: Left::Remains(lock),
             ..
-        } if lock.holders.is_empty() => {
-            info!(%service, lock = %key, "kept for its return");
-        }
+        } if lock.holders.is_empty() => match &lock.foreign_use {
+            Some(foreign) => {
+                info!(%service, lock = %key, mac = %foreign.mac, "in quarantine: another host has it");
+            }
+            None => info!(%service, lock = %key, "kept for its return"),
+        },
         Outcome::Unlocked { key, .. } => info!(%service, lock = %key, "left to those who share it"),
     }
 }

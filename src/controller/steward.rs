@@ -17,6 +17,7 @@ mod foreign;
 mod heeding;
 mod locks;
 mod nodes;
+mod replacing;
 mod serve;
 mod settle;
 mod tell;

@@ -12,8 +12,8 @@ use std::{
 use herald_spi::PoolName;
 
 use super::{
-    Explanation, Grant, Pool, PoolFault, Refusal, Request, Wait, choice::Choice, ledger::Ledger,
-    reservations::Reservations, stocks::Stocks,
+    Explanation, Family, Grant, Pool, PoolFault, Refusal, Request, Wait, choice::Choice,
+    ledger::Ledger, reservations::Reservations, stocks::Stocks,
 };
 
 /// Pools and holdings, and the answers to requests.
@@ -84,10 +84,7 @@ impl Ipam {
         }
         for (address, reservation) in self.reservations.iter() {
             if let Some(stock) = self.stocks.at_mut(address) {
-                stock.reserve(address);
-                if let Some(service) = &reservation.awaited {
-                    stock.charge(&service.namespace);
-                }
+                stock.reserve(address, reservation);
             }
         }
         self.stocks.verdicts()
@@ -129,6 +126,47 @@ impl Ipam {
         Ok(grant)
     }
 
+    /// As [`Self::allocate_keeping`], for a Service that shall lose some of what it has, and has another address
+    /// instead of each. `None`: there is none, and nothing changes.
+    pub fn allocate_instead(
+        &mut self,
+        request: &Request,
+        published: &[IpAddr],
+        shunned: &[IpAddr],
+    ) -> Option<Grant> {
+        let grant = self.preview_instead(request, published, shunned)?;
+        self.carry_out(request, &grant);
+        Some(grant)
+    }
+
+    /// What [`Self::allocate_instead`] would answer.
+    #[must_use]
+    pub fn preview_instead(
+        &self,
+        request: &Request,
+        published: &[IpAddr],
+        shunned: &[IpAddr],
+    ) -> Option<Grant> {
+        let grant = self.shunning(request, published, shunned).make().ok()?;
+        let has_another = |lost: &IpAddr| {
+            let mut granted = grant.addresses.iter().map(|granted| granted.address);
+            granted.any(|address| address != *lost && Family::of(address) == Family::of(*lost))
+        };
+        shunned.iter().all(has_another).then_some(grant)
+    }
+
+    /// What could turn [`Self::preview_instead`] into a grant.
+    #[must_use]
+    pub fn waits_instead(
+        &self,
+        request: &Request,
+        published: &[IpAddr],
+        shunned: &[IpAddr],
+    ) -> BTreeSet<Wait> {
+        let choice = self.shunning(request, published, shunned);
+        choice.waits(&choice.make())
+    }
+
     /// What [`Self::allocate_keeping`] would answer.
     ///
     /// # Errors
@@ -166,6 +204,19 @@ impl Ipam {
             request,
             held,
             published,
+            shunned: &[],
+        }
+    }
+
+    fn shunning<'a>(
+        &'a self,
+        request: &'a Request,
+        published: &'a [IpAddr],
+        shunned: &'a [IpAddr],
+    ) -> Choice<'a> {
+        Choice {
+            shunned,
+            ..self.choice(request, self.held(request), published)
         }
     }
 

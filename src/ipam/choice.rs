@@ -40,6 +40,8 @@ pub(super) struct Choice<'a> {
     pub(super) held: &'a [IpAddr],
     /// What its status says.
     pub(super) published: &'a [IpAddr],
+    /// What it has and shall lose, if there is something else for it.
+    pub(super) shunned: &'a [IpAddr],
 }
 
 type Parts = PerFamily<Option<Granted>>;

@@ -62,8 +62,10 @@ pub enum Lack {
     Full {
         /// How many it has.
         capacity: u128,
-        /// How many of them are held by nobody and kept back.
+        /// How many of them are held by nobody and kept back for a Service that may come again.
         reserved: u128,
+        /// How many of them are held by nobody and kept back from everybody: one object each.
+        quarantined: u64,
     },
     /// It has no addresses of the family.
     NoRange,
@@ -124,12 +126,19 @@ impl fmt::Display for Why {
                     let separator = if index == 0 { "" } else { ", " };
                     match lack {
                         Lack::Free => write!(f, "{separator}{family} free")?,
-                        Lack::Full { capacity, reserved } => {
+                        Lack::Full {
+                            capacity,
+                            reserved,
+                            quarantined,
+                        } => {
                             write!(f, "{separator}{family} full (0 of {capacity} free")?;
-                            match reserved {
-                                0 => f.write_str(")")?,
-                                reserved => write!(f, ", {reserved} reserved)")?,
+                            if reserved > 0 {
+                                write!(f, ", {reserved} reserved")?;
                             }
+                            if quarantined > 0 {
+                                write!(f, ", {quarantined} in quarantine")?;
+                            }
+                            f.write_str(")")?;
                         }
                         Lack::NoRange => write!(f, "{separator}no {family} addresses")?,
                     }
@@ -159,6 +168,7 @@ mod tests {
             v4: Some(Lack::Full {
                 capacity: 51,
                 reserved: 2,
+                quarantined: 0,
             }),
             v6: Some(Lack::NoRange),
         });

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, net::IpAddr};
 
-use super::{Family, FreeRanges, Lack, PerFamily, Pool, family::number};
+use super::{Family, FreeRanges, Lack, PerFamily, Pool, Reservation, family::number};
 
 /// How many addresses a pool has, by family.
 pub type Counts = PerFamily<FamilyCounts>;
@@ -14,8 +14,10 @@ pub struct FamilyCounts {
     pub capacity: u128,
     /// Held by Services. Held addresses that the pool no longer has do not count.
     pub used: u128,
-    /// Held by nobody and kept back: for a Service that may come again, or from everybody.
+    /// Held by nobody and kept back for a Service that may come again.
     pub reserved: u128,
+    /// Held by nobody and kept back from everybody.
+    pub quarantined: u128,
     /// Free to be given out.
     pub available: u128,
 }
@@ -34,6 +36,7 @@ struct Shelf {
     capacity: u128,
     free: FreeRanges,
     reserved: u128,
+    quarantined: u128,
 }
 
 impl Stock {
@@ -43,6 +46,7 @@ impl Stock {
             capacity: free.len(),
             free,
             reserved: 0,
+            quarantined: 0,
         };
         Self {
             pool,
@@ -93,19 +97,26 @@ impl Stock {
             .give_back(number(address));
     }
 
-    /// Takes an address off the shelf to keep it back.
-    pub(super) fn reserve(&mut self, address: IpAddr) {
+    /// Takes an address off the shelf to keep it back, and counts it for the namespace that it waits for.
+    pub(super) fn reserve(&mut self, address: IpAddr, reservation: &Reservation) {
         let shelf = self.shelves.get_mut(Family::of(address));
         if shelf.free.take(number(address)) {
-            shelf.reserved += 1;
+            *shelf.kept_as(reservation) += 1;
+        }
+        if let Some(service) = &reservation.awaited {
+            self.charge(&service.namespace);
         }
     }
 
     /// Puts a reserved address back.
-    pub(super) fn unreserve(&mut self, address: IpAddr) {
+    pub(super) fn unreserve(&mut self, address: IpAddr, reservation: &Reservation) {
         let shelf = self.shelves.get_mut(Family::of(address));
         if shelf.free.give_back(number(address)) {
-            shelf.reserved = shelf.reserved.saturating_sub(1);
+            let kept = shelf.kept_as(reservation);
+            *kept = kept.saturating_sub(1);
+        }
+        if let Some(service) = &reservation.awaited {
+            self.discharge(&service.namespace);
         }
     }
 
@@ -144,8 +155,10 @@ impl Stock {
             used: shelf
                 .capacity
                 .saturating_sub(shelf.free.len())
-                .saturating_sub(shelf.reserved),
+                .saturating_sub(shelf.reserved)
+                .saturating_sub(shelf.quarantined),
             reserved: shelf.reserved,
+            quarantined: shelf.quarantined,
             available: shelf.free.len(),
         };
         Counts {
@@ -162,9 +175,20 @@ impl Stock {
             Lack::Full {
                 capacity: shelf.capacity,
                 reserved: shelf.reserved,
+                quarantined: u64::try_from(shelf.quarantined).unwrap_or(u64::MAX),
             }
         } else {
             Lack::NoRange
+        }
+    }
+}
+
+impl Shelf {
+    /// Where an address that is kept back is counted.
+    const fn kept_as(&mut self, reservation: &Reservation) -> &mut u128 {
+        match reservation.awaited {
+            Some(_) => &mut self.reserved,
+            None => &mut self.quarantined,
         }
     }
 }

@@ -119,6 +119,13 @@ impl CandidateSet {
         self.0.contains_key(node)
     }
 
+    /// The others, when these are gone.
+    #[must_use]
+    pub fn without(&self, gone: impl Fn(&NodeName) -> bool) -> Self {
+        let left = self.0.iter().filter(|(node, _)| !gone(node));
+        Self(left.map(|(node, weight)| (node.clone(), *weight)).collect())
+    }
+
     /// Whether anyone but `me` is one.
     #[must_use]
     pub fn others(&self, me: &NodeName) -> bool {
@@ -141,6 +148,23 @@ impl Unfit {
             Self::Leaving => "Leaving",
             Self::NoInterface => "NoInterface",
             Self::NoEndpoint => "NoEndpoint",
+        }
+    }
+
+    /// What people are told of a node that hands an address over.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::NodeUnknown => "there is no such Node any more",
+            Self::NodeDeleting => "its Node is being deleted",
+            Self::OutOfService => "it is tainted out-of-service",
+            Self::NetworkUnavailable => "its network is unavailable",
+            Self::ExcludedByLabel => "its label excludes it from external load balancers",
+            Self::NodeNotSelected => "the pool does not select it any more",
+            Self::NotHeard => "it is not heard on this segment",
+            Self::Leaving => "its agent ends",
+            Self::NoInterface => "it has no interface for the address",
+            Self::NoEndpoint => "no endpoint of the Service serves there",
         }
     }
 }
@@ -190,7 +214,7 @@ impl<'a> Judge<'a> {
                 candidates = Some(own);
                 continue;
             };
-            let both = intersection(older, &own);
+            let both = older.without(|node| !own.contains(node));
             if both.0.is_empty() {
                 refused.push((service.key.clone(), Refusal::NoCandidate));
             } else {
@@ -408,11 +432,6 @@ impl<'a> Judge<'a> {
             .reduce(u32::saturating_add)
             .ok_or(Unfit::NoInterface)
     }
-}
-
-fn intersection(older: &CandidateSet, younger: &CandidateSet) -> CandidateSet {
-    let kept = older.0.iter().filter(|(node, _)| younger.contains(node));
-    CandidateSet(kept.map(|(node, weight)| (node.clone(), *weight)).collect())
 }
 
 #[cfg(test)]

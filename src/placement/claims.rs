@@ -6,6 +6,8 @@
 //!   exist for as long as a message travels.
 //! * Only a planned handover claims without asking the wire, and only above a claim that is heard.
 //! * A peer that announces and is not heard is yielded to or outlasted, by a rule that it knows too; no other host is.
+//! * A live owner that is well loses an address only to a rebalance that somebody asked for, on a calm segment.
+//! * The wire is asked while the owner is quiet already, so that a takeover need not wait for the answer.
 //! * Nothing is claimed on a segment before this agent has listened there for [`Config::settle`].
 //!
 //! ```text
@@ -16,6 +18,7 @@
 //!   └──────────┘   a peer claims                  └────────┘                  └─────┘
 //!      ▲   │ the owner is leaving or no candidate: claim above it, unasked        ▲ │
 //!      │   └──────────────────────────────────────────────────────────────────────┘ │
+//!      │     or a rebalance leads here                                              │
 //!      └─ a better claim; no candidate and nobody to take it; link down; withdrawn ─┘
 //! ```
 
@@ -28,9 +31,10 @@ use herald_spi::{IfIndex, Mac, NodeName, Place, Time};
 use serde::{Deserialize, Serialize};
 
 pub use self::report::{Event, Loss, Origin, Output, State, Wait};
-use self::{context::Context, ear::Ear, post::Post};
+use self::{calm::Calm, context::Context, ear::Ear, post::Post};
 use super::{epoch::Epoch, scene::Scene};
 
+mod calm;
 mod context;
 mod damper;
 mod ear;
@@ -74,6 +78,16 @@ pub struct Config {
     pub handover_pause: Duration,
     /// The longest such pause; after twice as long without a handover the first one is back.
     pub handover_pause_max: Duration,
+    /// How long nothing must have come or gone on a segment before a rebalance moves anything there: long enough for
+    /// the views of all agents to be equal.
+    pub calm: Duration,
+    /// For so long a rebalance waits for an address that has no owner, and no longer: one that nobody can claim, since
+    /// another host answers for it, must not hold up the rest.
+    pub vacancy: Duration,
+    /// The pause between two moves of a rebalance that was asked for.
+    pub rebalance_pause: Duration,
+    /// And of one that goes on by itself.
+    pub slow_rebalance_pause: Duration,
 }
 
 /// What happens besides the scene. Takes effect in the next step.
@@ -108,6 +122,7 @@ pub struct Claims {
     config: Config,
     posts: BTreeMap<Place, Post>,
     ears: BTreeMap<IfIndex, Ear>,
+    calms: BTreeMap<IfIndex, Calm>,
     recalled: BTreeMap<Place, Epoch>,
     claimed: BTreeMap<Place, Epoch>,
     /// Events of inputs, for the next step.
@@ -134,6 +149,10 @@ impl Default for Config {
             leave_grace: Duration::from_millis(500),
             handover_pause: Duration::from_millis(250),
             handover_pause_max: Duration::from_secs(16),
+            calm: Duration::from_secs(5),
+            vacancy: Duration::from_secs(30),
+            rebalance_pause: Duration::from_secs(1),
+            slow_rebalance_pause: Duration::from_secs(30),
         }
     }
 }
@@ -147,6 +166,7 @@ impl Claims {
             config,
             posts: BTreeMap::new(),
             ears: BTreeMap::new(),
+            calms: BTreeMap::new(),
             recalled: BTreeMap::new(),
             claimed: BTreeMap::new(),
             pending: Vec::new(),
@@ -222,6 +242,7 @@ impl Claims {
         self.deadline = None;
         self.let_go_of_the_gone(scene, out);
         out.settled = self.listen(now, scene);
+        out.rebalanced = self.look_ahead(now, scene);
         for (&place, view) in &scene.places {
             let segment = scene.segments.get(&place.interface);
             let Some((segment, ear)) = segment.zip(self.ears.get(&place.interface)) else {
@@ -241,6 +262,7 @@ impl Claims {
                 scene,
                 segment,
                 ear,
+                calm: self.calms.get(&place.interface),
                 leaving_since: self.leaving_since,
                 questions: &mut self.questions,
                 deadline: &mut self.deadline,
@@ -285,6 +307,34 @@ impl Claims {
             }
         }
         settled
+    }
+
+    /// Follows what a rebalance would do on every segment; whether one that was asked for has come to rest on all that
+    /// it concerns.
+    fn look_ahead(&mut self, now: Time, scene: &Scene) -> bool {
+        self.calms
+            .retain(|interface, _| scene.segments.contains_key(interface));
+        let mut rested = None;
+        for (&interface, segment) in &scene.segments {
+            let Some(outlook) = &segment.outlook else {
+                self.calms.remove(&interface);
+                continue;
+            };
+            let calm = self.calms.entry(interface).or_default();
+            calm.look(now, segment, outlook);
+            let settled_at = self.ears.get(&interface).map_or(now, Ear::settled_at);
+            let rests_at = calm.rests_at(&self.config).map(|at| at.max(settled_at));
+            let next_at = calm.next(&self.config).map(|(_, at)| at.max(settled_at));
+            let wakes = rests_at.into_iter().chain(next_at);
+            for at in wakes.filter(|at| *at > now) {
+                self.deadline = Some(self.deadline.map_or(at, |earlier| earlier.min(at)));
+            }
+            if outlook.asked {
+                let rests = rests_at.is_some_and(|at| at <= now);
+                rested = Some(rested.unwrap_or(true) && rests);
+            }
+        }
+        rested.unwrap_or(false)
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     epoch::{self, Epoch},
     facts::{AddressFacts, NodeFacts, PeerLink, Segment},
     owner::{self, Seat},
+    rebalance::{self, Outlook, Pace, Scope},
 };
 
 /// What [`survey`] starts from.
@@ -33,6 +34,8 @@ pub struct Facts<'a> {
     /// The hardware addresses of all Herald nodes ever known, this one's among them or not. Those that are not heard
     /// matter most: a peer that cannot be heard is no stranger.
     pub herald_macs: &'a BTreeSet<Mac>,
+    /// The addresses that may move to a better place while their owners are well.
+    pub rebalance: &'a Scope,
 }
 
 /// Everything at one moment, whole.
@@ -65,6 +68,8 @@ pub struct SegmentView {
     pub quiet: usize,
     /// The hardware addresses of those that are heard.
     pub heard_macs: BTreeSet<Mac>,
+    /// What a rebalance would do here; `None` where no address is in its scope.
+    pub outlook: Option<Outlook>,
 }
 
 /// One address on one link.
@@ -76,6 +81,10 @@ pub struct PlaceView {
     pub candidates: Arc<CandidateSet>,
     /// Who should claim it, if it needs an owner and some node may be it.
     pub chosen: Option<NodeName>,
+    /// Who will be chosen if its owner, which has been silent for most of the dead time, is lost.
+    pub heir: Option<NodeName>,
+    /// Why the peer that owns it may not keep it.
+    pub owner_unfit: Option<Unfit>,
     /// What live peers claim. Usually one at most.
     pub claims: Vec<PeerClaim>,
     /// See [`AddressFacts::fresh`].
@@ -103,6 +112,8 @@ struct Draft<'a> {
     facts: &'a AddressFacts,
     verdict: Verdict,
     unfit: Option<Unfit>,
+    mine: bool,
+    owner_unfit: Option<Unfit>,
     claims: Vec<PeerClaim>,
     holder: Option<NodeName>,
 }
@@ -144,6 +155,7 @@ pub fn survey(facts: &Facts<'_>) -> Scene {
                     .values()
                     .flat_map(|peer| peer.macs.iter().copied())
                     .collect(),
+                outlook: None,
             },
         );
         let drafts = draft(facts, interface, segment);
@@ -159,16 +171,51 @@ pub fn survey(facts: &Facts<'_>) -> Scene {
             .into_iter()
             .map(|(address, node)| (address, node.clone()))
             .collect();
+        if let Some(view) = scene.segments.get_mut(&interface) {
+            view.outlook = outlook(facts, segment, &drafts, &seats, &plan);
+        }
+        let mut heirs = heirs(segment, &drafts);
         scene.places.extend(drafts.into_iter().map(|draft| {
             let place = Place {
                 address: draft.address,
                 interface,
             };
             let chosen = plan.remove(&draft.address);
-            (place, draft.view(chosen))
+            let heir = heirs.remove(&draft.address);
+            (place, draft.view(chosen, heir))
         }));
     }
     scene
+}
+
+/// What a rebalance would do on the segment; `None` if it concerns nothing there.
+fn outlook(
+    facts: &Facts<'_>,
+    segment: &Segment,
+    drafts: &[Draft<'_>],
+    seats: &[Seat<'_>],
+    plan: &BTreeMap<IpAddr, NodeName>,
+) -> Option<Outlook> {
+    let paces = seats
+        .iter()
+        .filter_map(|seat| facts.rebalance.get(&seat.address));
+    let pace = paces.max()?;
+    let contested = drafts.iter().any(Draft::is_contested);
+    let unready = |node: &NodeName| facts.nodes.get(node).is_some_and(|facts| facts.unready);
+    let peers = segment.peers.iter();
+    let steady = peers
+        .filter(|(_, peer)| !peer.leaving && !peer.quiet && !peer.impaired)
+        .map(|(node, _)| node)
+        .chain((!facts.impaired).then_some(facts.me))
+        .filter(|node| !unready(node))
+        .collect();
+    let next = || rebalance::next_move(seats, facts.rebalance, &steady);
+    Some(Outlook {
+        next: (!contested).then(next).flatten(),
+        vacant: plan.keys().copied().collect(),
+        contested,
+        asked: *pace == Pace::Asked,
+    })
 }
 
 /// The judge of a segment, also for [`Judge::explain`].
@@ -220,13 +267,50 @@ fn draft<'a>(facts: &Facts<'a>, interface: IfIndex, segment: &'a Segment) -> Vec
         drafts.push(Draft {
             address,
             facts: about,
+            owner_unfit: holder
+                .as_ref()
+                .filter(|holder| *holder != facts.me)
+                .and_then(|holder| judge.unfit(address, about, &verdict, holder)),
             verdict,
             unfit,
+            mine: mine.is_some(),
             claims,
             holder,
         });
     }
     drafts
+}
+
+/// The plan as it will be when those who are quiet are lost, for the addresses that they own.
+fn heirs(segment: &Segment, drafts: &[Draft<'_>]) -> BTreeMap<IpAddr, NodeName> {
+    let is_quiet = |node: &NodeName| segment.peers.get(node).is_some_and(|peer| peer.quiet);
+    let is_left = |draft: &Draft<'_>| draft.holder.as_ref().is_some_and(is_quiet);
+    if !drafts.iter().any(is_left) {
+        return BTreeMap::new();
+    }
+    // Addresses of one pool point at one set, here as well.
+    let mut remaining = BTreeMap::new();
+    for all in drafts.iter().map(|draft| &draft.verdict.candidates) {
+        let left = remaining.entry(Arc::as_ptr(all));
+        left.or_insert_with(|| all.without(is_quiet));
+    }
+    let seats: Vec<_> = drafts
+        .iter()
+        .filter_map(|draft| {
+            Some(Seat {
+                address: draft.address,
+                candidates: remaining.get(&Arc::as_ptr(&draft.verdict.candidates))?,
+                holder: draft.holder.as_ref().filter(|holder| !is_quiet(holder)),
+            })
+        })
+        .collect();
+    let plan = owner::plan(&seats);
+    let left = drafts.iter().filter(|draft| is_left(draft));
+    left.filter_map(|draft| {
+        let heir = plan.get(&draft.address)?;
+        Some((draft.address, NodeName::clone(heir)))
+    })
+    .collect()
 }
 
 fn claims_by_address(segment: &Segment) -> BTreeMap<IpAddr, Vec<PeerClaim>> {
@@ -257,11 +341,17 @@ fn holder<'a>(
 }
 
 impl Draft<'_> {
-    fn view(self, chosen: Option<NodeName>) -> PlaceView {
+    fn is_contested(&self) -> bool {
+        self.claims.len() + usize::from(self.mine) > 1
+    }
+
+    fn view(self, chosen: Option<NodeName>, heir: Option<NodeName>) -> PlaceView {
         PlaceView {
             unfit: self.unfit,
             candidates: self.verdict.candidates,
             chosen,
+            heir,
+            owner_unfit: self.owner_unfit,
             claims: self.claims,
             fresh: self.facts.fresh,
             proxied: self.facts.proxied,

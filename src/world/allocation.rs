@@ -6,7 +6,7 @@ use herald_spi::{PoolName, Port, ServiceKey};
 
 use super::{Keyed, Layer2Rule};
 use crate::{
-    api::{self, AddressAllocationSpec, Advertisement, Awaited, Holder},
+    api::{self, AddressAllocationSpec, Advertisement, Awaited, ForeignUse, Holder},
     ipam::Terms,
 };
 
@@ -38,6 +38,10 @@ pub struct AllocationRecord {
     pub awaited: Option<ServiceKey>,
     /// Until when it is kept back, in seconds of Unix time.
     pub reserved_until: Option<i64>,
+    /// Since when its holder has it without that a node is known to have announced it, in seconds of Unix time.
+    pub unannounced_since: Option<i64>,
+    /// The host that was found to use it before it was announced.
+    pub foreign_use: Option<Box<ForeignUse>>,
     /// How often a status was about to name the address anew.
     pub publications: i64,
     /// How it is announced, as it was written.
@@ -122,6 +126,8 @@ impl AllocationRecord {
                 name: service.name.clone(),
             }),
             reserved_until: self.reserved_until.map(api::moment),
+            unannounced_since: self.unannounced_since.map(api::moment),
+            foreign_use: self.foreign_use.as_deref().cloned(),
             publications: self.publications,
             advertise: self.advertise.clone(),
             ignore_exclude_label: self.ignore_exclude_label,

@@ -39,6 +39,8 @@ pub struct Announcement {
     pub state: AnnouncementState,
     /// Since when, RFC 3339.
     pub since: String,
+    /// The same in seconds of Unix time, if it can be read.
+    pub began: Option<i64>,
     /// The hardware address of the other host that claims it.
     pub mac: Option<String>,
     /// Why the node is no candidate.

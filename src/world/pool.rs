@@ -6,7 +6,7 @@ use herald_spi::PoolName;
 
 use super::Keyed;
 use crate::{
-    api::{FallbackPolicy, NodePortPolicy},
+    api::{FallbackPolicy, NodePortPolicy, RebalancePolicy},
     ipam::{Pool, Selector},
 };
 
@@ -33,6 +33,10 @@ pub struct PoolRecord {
     pub advertise: Option<Vec<crate::api::Advertisement>>,
     /// Whether nodes excluded from load balancers announce too.
     pub ignore_exclude_label: bool,
+    /// Whether addresses move to better places by themselves.
+    pub rebalance: RebalancePolicy,
+    /// When somebody asked for a rebalance last, as it was written.
+    pub rebalance_asked: Option<String>,
     /// The status as it stands.
     pub status: Option<crate::api::AddressPoolStatus>,
 }

@@ -6,7 +6,7 @@ use herald_spi::ServiceKey;
 
 use super::{Layer2Rule, NodeRecord, Pairs, PoolRecord, PortRecord, ServiceRecord, TrafficPolicy};
 use crate::{
-    api::{FallbackPolicy, NodePortPolicy},
+    api::{FallbackPolicy, NodePortPolicy, RebalancePolicy},
     ipam::{Families, Family, Pool},
 };
 
@@ -56,6 +56,8 @@ pub(crate) fn pool(name: &str, addresses: &[&str]) -> PoolRecord {
         rules: vec![Layer2Rule::default()],
         advertise: None,
         ignore_exclude_label: false,
+        rebalance: RebalancePolicy::Manual,
+        rebalance_asked: None,
         status: None,
     }
 }

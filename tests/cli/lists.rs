@@ -172,11 +172,13 @@ async fn pools_show_what_is_left_and_whether_they_are_ready() {
     };
     assert_eq!(
         cells(1),
-        ["lan", "True", "IPv4", "4", "1", "0", "3", "7", "yes"]
+        ["lan", "True", "IPv4", "4", "1", "0", "0", "3", "7", "yes"]
     );
     assert_eq!(
         cells(2),
-        ["lan", "True", "IPv6", "256", "0", "0", "256", "7", "yes"]
+        [
+            "lan", "True", "IPv6", "256", "0", "0", "0", "256", "7", "yes"
+        ]
     );
     assert_eq!(
         cells(3),
@@ -184,6 +186,7 @@ async fn pools_show_what_is_left_and_whether_they_are_ready() {
             "young",
             "False (Overlap)",
             "IPv4",
+            "-",
             "-",
             "-",
             "-",

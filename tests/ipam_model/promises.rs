@@ -173,10 +173,15 @@ impl Play {
                 let kept = all()
                     .filter(|address| self.naive.kept.contains_key(address))
                     .count();
+                let awaited = all()
+                    .filter_map(|address| self.naive.kept.get(address))
+                    .filter(|kept| kept.awaited.is_some())
+                    .count();
                 let expected = FamilyCounts {
                     capacity: all().count() as u128,
                     used: used as u128,
-                    reserved: kept as u128,
+                    reserved: awaited as u128,
+                    quarantined: (kept - awaited) as u128,
                     available: (all().count() - used - kept) as u128,
                 };
                 assert_eq!(*counts.get(family), expected, "pool {} {family}", pool.name);

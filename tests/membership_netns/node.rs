@@ -21,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 pub(crate) const OTHER_KEY: &str = "Hx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8fHx8=";
 pub(crate) const PORT: u16 = 9471;
-const INSIDE: &str = "HERALD_TEST_INSIDE_NETNS";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Family {
@@ -88,42 +87,8 @@ impl Drop for Node {
     }
 }
 
-/// Runs the named test once more in a network namespace of its own; true when that is done, or cannot be done.
-pub(crate) fn outside(test: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        return false;
-    }
-    let unshare = |program: &std::path::Path| {
-        let mut command = Command::new("unshare");
-        if !nix::unistd::geteuid().is_root() {
-            command.args(["--user", "--map-root-user"]);
-        }
-        command.arg("--net").arg(program);
-        command
-    };
-    let able = |program: &str, arguments: &[&str]| {
-        unshare(program.as_ref())
-            .args(arguments)
-            .output()
-            .is_ok_and(|done| done.status.success())
-    };
-    if !able("ip", &["link", "add", "br0", "type", "bridge"]) {
-        assert!(
-            std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-            "needs root or user namespaces, and ip"
-        );
-        println!("skipped: needs root or user namespaces, and ip");
-        return true;
-    }
-    let this = std::env::current_exe().unwrap();
-    let done = unshare(&this)
-        .args([test, "--exact", "--nocapture"])
-        .env(INSIDE, "1")
-        .status()
-        .unwrap();
-    assert!(done.success(), "failed inside the namespace");
-    true
-}
+/// What `outside` needs for these tests.
+pub(crate) const BRIDGE: &str = "ip link add br0 type bridge";
 
 pub(crate) fn bridge() {
     ip("link set lo up");

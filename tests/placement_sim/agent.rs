@@ -9,8 +9,8 @@ use std::{
 };
 
 use herald::placement::{
-    AddressFacts, Claims, Config, Event, Facts, Input, NodeFacts, Output, Peer, PeerLink, Segment,
-    epoch::Epoch, survey,
+    AddressFacts, Claims, Config, Event, Facts, Input, NodeFacts, Output, Pace, Peer, PeerLink,
+    Scope, Segment, epoch::Epoch, survey,
 };
 use herald_spi::{Duty, IfIndex, Link, Mac, NodeName, Place, Time};
 
@@ -25,6 +25,8 @@ const QUIET: u64 = 250;
 pub(crate) struct View {
     pub(crate) nodes: BTreeMap<NodeName, NodeFacts>,
     pub(crate) addresses: BTreeMap<IpAddr, AddressFacts>,
+    /// What may be rebalanced; [`Pace::Asked`] ends for each agent that has seen it come to rest.
+    pub(crate) rebalance: Scope,
 }
 
 /// A heartbeat, whole.
@@ -138,6 +140,7 @@ impl Agent {
         self.next_heartbeat = now;
         self.dirty = true;
         self.view = view.clone();
+        self.forget_requests();
         self.proxied_at.clear();
         self.heard.clear();
         let segment = Segment {
@@ -150,6 +153,11 @@ impl Agent {
         self.published = Arc::default();
         self.asked.clear();
         self.announced.clear();
+    }
+
+    /// What was asked for is done, or was asked before the start: then it is no request.
+    fn forget_requests(&mut self) {
+        self.view.rebalance.retain(|_, pace| *pace == Pace::Slow);
     }
 
     pub(crate) fn stop(&mut self) {
@@ -196,6 +204,7 @@ impl Agent {
         self.view = View {
             nodes: view.nodes.clone(),
             addresses,
+            rebalance: view.rebalance.clone(),
         };
         self.dirty = true;
     }
@@ -361,9 +370,14 @@ impl Agent {
             claimed: self.claims.claimed(),
             impaired: false,
             herald_macs: &self.macs,
+            rebalance: &self.view.rebalance,
         });
         let before = std::mem::take(&mut self.out);
         self.claims.step(time(now), &scene, &mut self.out);
+        if self.out.rebalanced {
+            self.forget_requests();
+            self.dirty = true;
+        }
         let claims_changed = before.claims != self.out.claims;
         if claims_changed {
             let claims = self

@@ -154,6 +154,7 @@ impl Cluster {
                     .map(|name| (name.clone(), NodeFacts::default()))
                     .collect(),
                 addresses: addresses.collect(),
+                rebalance: BTreeMap::new(),
             },
             watch: Watch::default(),
             told: Vec::new(),

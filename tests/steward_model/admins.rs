@@ -6,7 +6,7 @@ use std::{
 };
 
 use herald::{
-    api::{FallbackPolicy, NodePortPolicy},
+    api::{FallbackPolicy, NodePortPolicy, RebalancePolicy},
     ipam::{Pool, Scope, Selector, Tenants},
     world::{
         HostFacts, HostRecord, NamespaceRecord, NodeRecord, PoolRecord, PoolUnfit, SliceRecord,
@@ -106,6 +106,8 @@ fn new_pool(dice: &mut Dice, number: usize, now: i64) -> PoolRecord {
         rules: Vec::new(),
         advertise: None,
         ignore_exclude_label: false,
+        rebalance: RebalancePolicy::Manual,
+        rebalance_asked: None,
         status: None,
     }
 }

@@ -77,6 +77,8 @@ fn pool(name: &str, addresses: &str) -> PoolRecord {
         rules: Vec::new(),
         advertise: None,
         ignore_exclude_label: false,
+        rebalance: api::RebalancePolicy::Manual,
+        rebalance_asked: None,
         status: None,
     }
 }

@@ -356,7 +356,7 @@ pub fn record(
     version: u64,
     spec: &AddressAllocationSpec,
 ) -> AllocationRecord {
-    let until = spec.reserved_until.as_ref();
+    let seconds = |moment: &str| moment.parse::<jiff::Timestamp>().unwrap().as_second();
     AllocationRecord {
         key,
         uid,
@@ -370,7 +370,9 @@ pub fn record(
             .reserved_for
             .as_ref()
             .map(|awaited| ServiceKey::new(&awaited.namespace, &awaited.name)),
-        reserved_until: until.map(|until| until.parse::<jiff::Timestamp>().unwrap().as_second()),
+        reserved_until: spec.reserved_until.as_deref().map(seconds),
+        unannounced_since: spec.unannounced_since.as_deref().map(seconds),
+        foreign_use: spec.foreign_use.clone().map(Box::new),
         publications: spec.publications,
         advertise: spec.advertise.clone(),
         rules: Vec::new(),

@@ -13,6 +13,7 @@
 //!                       │ machine ── frame                pure: (now, input) in, outputs out
 //!                       ▼
 //!                     socket ── filter, sys               a packet socket per link and family
+//!                     prompt                              the thread, which the scheduler prefers
 //! ```
 //!
 //! A node starts it with [`Layer2::start`] and says what it wants through [`herald_spi::Announcer`].
@@ -23,6 +24,7 @@ pub mod filter;
 pub mod frame;
 pub mod machine;
 mod netlink;
+pub mod prompt;
 mod run;
 mod select;
 mod socket;

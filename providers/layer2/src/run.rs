@@ -20,7 +20,7 @@ use std::{
 use herald_spi::{Announcer, Desired, Report};
 use tokio::{runtime, sync::watch};
 
-use crate::{counters::Counters, error::Layer2Error, select::Selection};
+use crate::{counters::Counters, error::Layer2Error, prompt, select::Selection};
 use event_loop::EventLoop;
 
 /// How to run.
@@ -39,7 +39,7 @@ impl Default for Options {
         Self {
             selection: Selection::default(),
             seed: None,
-            lost_after: Duration::from_millis(340),
+            lost_after: Duration::from_millis(300),
         }
     }
 }
@@ -103,10 +103,7 @@ impl Layer2 {
                 Err(error) => Ending::Failed(Arc::new(error)),
             });
         };
-        let thread = thread::Builder::new()
-            .name("layer2".into())
-            .spawn(body)
-            .map_err(Layer2Error::Thread)?;
+        let thread = prompt::spawn("layer2", body).map_err(Layer2Error::Thread)?;
         let layer2 = Self {
             desired: Some(desired),
             ending,

@@ -11,6 +11,8 @@
     reason = "clippy exempts test functions, but not what they call"
 )]
 
+#[path = "netns/hostile.rs"]
+mod hostile;
 #[path = "netns/lab.rs"]
 mod lab;
 #[path = "netns/life.rs"]
@@ -19,10 +21,14 @@ mod life;
 mod limits;
 #[path = "netns/links.rs"]
 mod links;
+#[path = "netns/recording.rs"]
+mod recording;
 #[path = "netns/resolving.rs"]
 mod resolving;
 #[path = "netns/station.rs"]
 mod station;
+#[path = "netns/wire.rs"]
+mod wire;
 
 use std::{
     collections::BTreeSet,

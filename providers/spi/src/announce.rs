@@ -64,6 +64,9 @@ pub enum Wonder {
     FirstClaim,
     /// Does the silent owner still answer, before a takeover: two probes 20 ms apart.
     Takeover,
+    /// Does the owner, another node, answer: two probes 100 ms apart. Only answers count, announcements and the probes
+    /// of others do not, and all that come within 100 ms of the first one are named.
+    Check,
 }
 
 /// How an owner came by its address.

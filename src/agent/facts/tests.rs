@@ -132,3 +132,43 @@ fn addresses_that_are_announced_alike_share_their_rules() {
         assert_eq!(*all[0], first);
     }
 }
+
+#[test]
+fn what_may_move_is_of_pools_that_say_so_or_that_somebody_asked_for() {
+    let automatic = |name: &str, addresses: &str| PoolRecord {
+        rebalance: RebalancePolicy::Automatic,
+        ..pool(name, addresses, Vec::new())
+    };
+    let addresses: Vec<IpAddr> = ["10.0.0.1", "10.0.0.2", "10.9.9.9"]
+        .map(|text| text.parse().unwrap())
+        .into();
+    for (pools, asked, first, second) in [
+        (vec![pool("lan", "10.0.0.0/24", Vec::new())], "", None, None),
+        (
+            vec![pool("lan", "10.0.0.0/24", Vec::new())],
+            "lan",
+            Some(Pace::Asked),
+            Some(Pace::Asked),
+        ),
+        (
+            vec![
+                automatic("one", "10.0.0.1"),
+                pool("two", "10.0.0.2", Vec::new()),
+            ],
+            "two",
+            Some(Pace::Slow),
+            Some(Pace::Asked),
+        ),
+        (
+            vec![automatic("one", "10.0.0.1")],
+            "one",
+            Some(Pace::Asked),
+            None,
+        ),
+    ] {
+        let watched = watched(pools);
+        let scope = watched.rebalance(addresses.iter(), |pool| pool.as_str() == asked);
+        let paces: Vec<_> = addresses.iter().map(|a| scope.get(a).copied()).collect();
+        assert_eq!(paces, [first, second, None], "{asked}");
+    }
+}

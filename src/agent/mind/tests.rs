@@ -6,8 +6,8 @@ use herald_spi::{Duty, Link};
 
 use super::*;
 use crate::{
-    agent::memory::sample,
-    membership::{Incarnation, Segment},
+    agent::{check::Outcome, memory::sample},
+    membership::{self, Incarnation, Segment},
     world::samples,
 };
 
@@ -80,7 +80,7 @@ fn what_is_remembered_is_announced_after_asking_the_wire() {
     let [v4, v6] = ["192.168.77.200", "fd77::200"].map(|a| a.parse::<IpAddr>().unwrap());
     assert_eq!(held, [(v4, 5), (v6, 1)]);
     assert!(!mind.ready(), "new to the cluster until that tells");
-    let remembered = mind.memory();
+    let remembered = mind.remember();
     let last = remembered.claims.get(&(v4, "eth0".into()));
     assert_eq!(
         last,
@@ -116,5 +116,94 @@ fn the_api_servers_view_replaces_what_is_remembered() {
     )])));
     let (_, claims) = mind.conclude(at(1_300), 1.3).unwrap();
     assert!(claims.is_empty());
-    assert!(mind.is_told() && mind.memory().addresses.is_empty());
+    assert!(mind.is_told() && mind.remember().addresses.is_empty());
+}
+
+/// What node b's agent says of itself, and of one address.
+fn peer(claimed: IpAddr) -> membership::Peer {
+    let mac = Mac([2, 0, 0, 0, 0, 2]);
+    membership::Peer {
+        incarnation: Incarnation(7),
+        since: Time::ZERO,
+        interface: "eth0".into(),
+        mac,
+        macs: Arc::new([mac].into()),
+        subnets: Arc::new(["192.168.77.2/24".parse().unwrap()]),
+        leaving: false,
+        settled: true,
+        impaired: false,
+        synced: true,
+        quiet: false,
+        claims: Arc::new([(claimed, 9)].into()),
+    }
+}
+
+/// Whether a peer is heard from now on.
+fn hear(mind: &mut Mind, now: Time, peer: Option<membership::Peer>) {
+    let mut view = View::clone(&mind.view);
+    let segment = view.segments.get_mut(&ETH0).unwrap();
+    segment.peers = peer.map(|peer| ("b".into(), peer)).into_iter().collect();
+    view.known_macs = Arc::new([Mac([2, 0, 0, 0, 0, 2])].into());
+    mind.view(now, Arc::new(view));
+}
+
+/// Goes on until the check is put; the question's number.
+fn check_is_put(mind: &mut Mind, place: Place) -> (Time, u64) {
+    for _ in 0..9 {
+        let now = mind.next_check().expect("a check is planned");
+        if let Some(desired) = mind.check(now)
+            && let Some(Duty::Ask(question)) = desired.duties.get(&place)
+        {
+            assert!(desired.herald_macs.contains(&Mac([2, 0, 0, 0, 0, 2])));
+            return (now, question.id);
+        }
+    }
+    panic!("no question about {place:?}");
+}
+
+#[test]
+fn a_peers_address_is_checked_until_it_is_to_be_taken_over() {
+    let mut mind = alone(sample());
+    let place = Place {
+        address: "192.168.77.200".parse().unwrap(),
+        interface: ETH0,
+    };
+    let mac = Mac([2, 0, 0, 0, 0, 2]);
+    hear(&mut mind, at(5), Some(peer(place.address)));
+    mind.conclude(at(10), 0.0).unwrap();
+    let (now, question) = check_is_put(&mut mind, place);
+    let answered = |question, by: &[Mac]| Report::Answered {
+        place,
+        question,
+        by: by.iter().copied().collect(),
+    };
+    let finding = mind.checked(now, &answered(question, &[mac])).unwrap();
+    assert_eq!(finding.outcome, Outcome::Reached);
+    assert_eq!((mind.checks.checked(), finding.changed), (1, false));
+    // While the next question is out node b dies: placement's question takes its place.
+    let (now, question) = check_is_put(&mut mind, place);
+    hear(&mut mind, now, None);
+    let (desired, _) = mind.conclude(now + Duration::from_millis(1), 0.0).unwrap();
+    let Some(Duty::Ask(takeover)) = desired.duties.get(&place) else {
+        panic!("{desired:?}");
+    };
+    assert_ne!(takeover.id, question);
+    assert!(mind.checked(now, &answered(question, &[])).is_none());
+    let next = mind.next_check().unwrap();
+    let after = mind.check(next);
+    assert!(after.is_none_or(|it| it.duties.get(&place) == desired.duties.get(&place)));
+    assert_eq!(mind.checks.checked(), 0);
+}
+
+#[test]
+fn who_leaves_checks_nothing() {
+    let mut mind = alone(sample());
+    let address = "192.168.77.200".parse().unwrap();
+    hear(&mut mind, at(5), Some(peer(address)));
+    for (now, checked) in [(10, 1), (2_000, 0)] {
+        mind.conclude(at(now), 0.0).unwrap();
+        mind.check(at(now + 1_000));
+        assert_eq!(mind.checks.checked(), checked);
+        mind.leave(at(now + 1_000));
+    }
 }

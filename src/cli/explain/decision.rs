@@ -219,6 +219,7 @@ fn counts(counts: &FamilyCounts) -> Option<Counts> {
         capacity: counts.capacity.to_string(),
         used: counts.used.to_string(),
         reserved: counts.reserved.to_string(),
+        quarantined: counts.quarantined.to_string(),
         free: counts.available.to_string(),
     })
 }

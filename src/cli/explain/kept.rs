@@ -84,6 +84,7 @@ fn kept_back(address: IpAddr, lock: &AddressAllocation) -> Option<KeptBack> {
         address: address.to_string(),
         pool: Some(spec.pool.clone()).filter(|pool| !pool.is_empty()),
         awaits: awaited.map(|awaited| format!("{}/{}", awaited.namespace, awaited.name)),
+        used_by: spec.foreign_use.as_ref().map(|by| by.mac.clone()),
         until,
     })
 }

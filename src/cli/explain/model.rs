@@ -77,6 +77,7 @@ pub(super) struct Counts {
     pub(super) capacity: String,
     pub(super) used: String,
     pub(super) reserved: String,
+    pub(super) quarantined: String,
     pub(super) free: String,
 }
 
@@ -119,6 +120,8 @@ pub(super) struct KeptBack {
     pub(super) pool: Option<String>,
     /// The deleted Service that it waits for; nothing: in quarantine.
     pub(super) awaits: Option<String>,
+    /// In quarantine: the hardware address of the host that was found to use it.
+    pub(super) used_by: Option<String>,
     pub(super) until: String,
 }
 

@@ -263,11 +263,16 @@ impl Page<'_> {
 fn free(counts: Option<&Counts>) -> String {
     match counts {
         None => String::new(),
-        Some(counts) if counts.reserved == "0" => format!("{} of {}", counts.free, counts.capacity),
-        Some(counts) => format!(
-            "{} of {}, {} kept back",
-            counts.free, counts.capacity, counts.reserved
-        ),
+        Some(counts) => {
+            let others = [
+                (&counts.reserved, "kept back"),
+                (&counts.quarantined, "in quarantine"),
+            ];
+            let others = others.into_iter().filter(|(number, _)| *number != "0");
+            let mut words = vec![format!("{} of {}", counts.free, counts.capacity)];
+            words.extend(others.map(|(number, what)| format!("{number} {what}")));
+            words.join(", ")
+        }
     }
 }
 
@@ -310,8 +315,9 @@ fn kept_for(kept: &KeptBack) -> String {
     match &kept.awaits {
         Some(service) => format!("kept for Service {service} until {}", kept.until),
         None => format!(
-            "in quarantine until {}: a host that is none of Herald's was seen to use it",
-            kept.until
+            "in quarantine until {}: the host {}, which is none of Herald's, was found to use it",
+            kept.until,
+            kept.used_by.as_deref().unwrap_or("unknown")
         ),
     }
 }

@@ -68,6 +68,7 @@ pub(super) struct Numbers {
     pub(super) capacity: Option<String>,
     pub(super) used: Option<String>,
     pub(super) reserved: Option<String>,
+    pub(super) quarantined: Option<String>,
     pub(super) free: Option<String>,
 }
 
@@ -180,6 +181,7 @@ fn numbers(family: Family, counted: Option<&FamilyStatus>) -> Numbers {
         capacity: number(|c| &c.capacity),
         used: number(|c| &c.used),
         reserved: number(|c| &c.reserved),
+        quarantined: number(|c| &c.quarantined),
         free: number(|c| &c.available),
     }
 }

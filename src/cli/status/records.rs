@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt as _;
 
 use crate::{
-    api::{self, AnnouncedAddress, NodeAnnouncements, Provider, Reason},
+    api::{self, AnnouncedAddress, FailedCheck, NodeAnnouncements, Provider, Reason},
     cluster::{self, Classes},
     world::{IngressRecord, Keyed, ServiceRecord},
 };
@@ -24,6 +24,8 @@ pub(in crate::cli) struct Balancer {
 pub(in crate::cli) struct Report {
     pub(in crate::cli) node: String,
     pub(in crate::cli) addresses: Vec<AnnouncedAddress>,
+    /// What the node cannot reach of the addresses that others announce.
+    pub(in crate::cli) unreached: Vec<FailedCheck>,
     /// The node's own addresses.
     pub(in crate::cli) own: Vec<String>,
     version: u64,
@@ -95,6 +97,10 @@ impl Report {
         Some(Self {
             node: announcements.name_any(),
             addresses: status.map(|s| s.addresses.clone()).unwrap_or_default(),
+            unreached: status
+                .and_then(|s| s.checks.as_ref())
+                .map(|checks| checks.failed.clone())
+                .unwrap_or_default(),
             own: status
                 .and_then(|s| s.host.as_ref())
                 .map(|host| host.addresses.clone())

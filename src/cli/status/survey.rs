@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Balancer, Report};
 use crate::{
-    api::{self, AnnouncedAddress, AnnouncementState},
+    api::{self, AnnouncedAddress, AnnouncementState, CheckOutcome, FailedCheck},
     world::TrafficPolicy,
 };
 
@@ -43,6 +43,8 @@ pub(in crate::cli) struct Line {
 struct Said<'a> {
     /// Of each address, by node.
     addresses: BTreeMap<&'a str, Vec<(&'a str, &'a AnnouncedAddress)>>,
+    /// Failed checks of each address, with the node that checks.
+    unreached: BTreeMap<&'a str, Vec<(&'a str, &'a FailedCheck)>>,
     /// The addresses that nodes have themselves.
     own: BTreeSet<&'a str>,
 }
@@ -58,6 +60,10 @@ pub(in crate::cli) fn survey<'a>(
         for address in &report.addresses {
             let of_address = said.addresses.entry(&address.address).or_default();
             of_address.push((&report.node, address));
+        }
+        for check in &report.unreached {
+            let of_address = said.unreached.entry(&check.address).or_default();
+            of_address.push((&report.node, check));
         }
     }
     let services: Vec<_> = balancers
@@ -108,13 +114,15 @@ fn lines(balancer: &Balancer, said: &Said<'_>) -> Vec<Line> {
     }
     let line = |address: String| {
         let is_of_node = balancer.is_on_nodes() || said.own.contains(address.as_str());
+        let unreached = said.unreached.get(address.as_str());
+        let unreached = unreached.map_or(&[][..], Vec::as_slice);
         let said = said.addresses.get(address.as_str());
         let said = said.map_or(&[][..], Vec::as_slice);
         let announced = match (allocated, is_of_node) {
             // Why it is in a state that it should not be in matters more than who announces it.
             (false, _) => Announced::new(false, &blank.state, &blank.message),
             (true, true) => Announced::new(true, &blank.state, &blank.message),
-            (true, false) => announced(said),
+            (true, false) => announced(said, unreached),
         };
         let owners = || owners(said);
         Line {
@@ -148,7 +156,7 @@ impl Announced {
 }
 
 /// What the nodes make of an address.
-fn announced(said: &[(&str, &AnnouncedAddress)]) -> Announced {
+fn announced(said: &[(&str, &AnnouncedAddress)], unreached: &[(&str, &FailedCheck)]) -> Announced {
     // A node that may not announce it says nothing of those that do, perhaps on another segment.
     let is_announced = owners(said).next().is_some();
     let trouble = said.iter().find(|(_, a)| match a.state {
@@ -163,7 +171,15 @@ fn announced(said: &[(&str, &AnnouncedAddress)]) -> Announced {
         };
         return Announced::new(false, format!("{:?}", address.state), message);
     }
-    match nodes(said).as_slice() {
+    // A check of a former owner says nothing of the present one.
+    let owners = nodes(said);
+    let unreached = unreached
+        .iter()
+        .find(|(_, check)| owners.contains(&check.owner.as_str()));
+    if let Some((node, check)) = unreached {
+        return Announced::new(false, format!("{:?}", check.outcome), failure(node, check));
+    }
+    match owners.as_slice() {
         [] => Announced::new(false, "Unannounced", "no node announces it"),
         [_] => Announced::new(true, "Announcing", ""),
         nodes => {
@@ -172,6 +188,22 @@ fn announced(said: &[(&str, &AnnouncedAddress)]) -> Announced {
                 nodes.join(" and ")
             );
             Announced::new(true, "Announcing", message)
+        }
+    }
+}
+
+/// What a failed check means, for people.
+fn failure(node: &str, check: &FailedCheck) -> String {
+    let FailedCheck {
+        interface, owner, ..
+    } = check;
+    match check.outcome {
+        CheckOutcome::Unanswered => format!(
+            "{node} asked on {interface} and nobody answers, though {owner} announces it: does the network drop ARP or NDP?"
+        ),
+        CheckOutcome::WrongMac => {
+            let mac = check.mac.as_deref().unwrap_or("another host");
+            format!("{node} asked on {interface} and {mac} answers, which is not {owner}")
         }
     }
 }
@@ -236,6 +268,52 @@ mod tests {
             "status": { "addresses": addresses, "host": { "addresses": [own], "listening": [] } },
         });
         Report::of(&serde_json::from_value(announcements).unwrap()).unwrap()
+    }
+
+    fn unreached(node: &str, owner: &str, outcome: &str, mac: Option<&str>) -> Report {
+        let announcements = json!({
+            "apiVersion": "herald.dev/v1alpha1", "kind": "NodeAnnouncements",
+            "metadata": { "name": node }, "spec": {},
+            "status": { "checks": { "checked": 3, "failing": 1, "failed": [{
+                "address": "10.0.0.7", "interface": "eth1", "owner": owner, "outcome": outcome, "mac": mac,
+                "since": "2026-01-01T00:00:00Z",
+            }]}},
+        });
+        Report::of(&serde_json::from_value(announcements).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_address_whose_owner_another_node_does_not_reach_is_not_well() {
+        let balancer = balancer("herald.dev/layer2", "Allocated", "VIP");
+        let mac = "02:00:00:00:00:09";
+        for (check, state, message) in [
+            (
+                unreached("b", "a", "Unanswered", None),
+                "Unanswered",
+                "b asked on eth1 and nobody answers, though a announces it: does the network drop ARP or NDP?",
+            ),
+            (
+                unreached("b", "a", "WrongMac", Some(mac)),
+                "WrongMac",
+                "b asked on eth1 and 02:00:00:00:00:09 answers, which is not a",
+            ),
+            (unreached("b", "c", "Unanswered", None), "Announcing", ""),
+        ] {
+            let status = survey(
+                [&balancer],
+                &[report("a", Some("Announcing"), "10.9.9.9"), check],
+            );
+            let line = status.services.first().unwrap();
+            assert_eq!(
+                (line.state.as_str(), line.message.as_str()),
+                (state, message)
+            );
+            assert_eq!(
+                (line.well, status.well),
+                (message.is_empty(), message.is_empty())
+            );
+            assert_eq!(line.nodes, ["a"]);
+        }
     }
 
     #[test]

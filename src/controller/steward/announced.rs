@@ -10,7 +10,7 @@ use std::{
 
 use herald_spi::{NodeName, ServiceKey};
 
-use super::Steward;
+use super::{Steward, replacing::InUse};
 use crate::{
     api::{AnnouncementState, Reason, Verdict},
     ipam::Granted,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long nobody may announce an address before it is told: agents report once a second, and a move takes less.
-const PATIENCE: i64 = 3;
+pub(super) const PATIENCE: i64 = 3;
 /// How many nodes a message names.
 const NAMED: usize = 8;
 
@@ -34,7 +34,12 @@ type Said<'a> = Vec<(&'a NodeName, &'a Announcement)>;
 
 impl Steward {
     /// The verdict on the addresses of pools that it has.
-    pub(super) fn announced(&mut self, service: &ServiceRecord, kept: &[Granted]) -> Announced {
+    pub(super) fn announced(
+        &mut self,
+        service: &ServiceRecord,
+        kept: &[Granted],
+        in_use: &InUse,
+    ) -> Announced {
         if kept.is_empty() || self.on_nodes.announcements().next().is_none() {
             self.unannounced.remove(&service.key);
             return Announced::default();
@@ -52,7 +57,7 @@ impl Steward {
         let cut = self.on_nodes.announcements().any(|(_, all)| all.cut);
         let judged: Vec<_> = addresses
             .map(|address| (address, self.said_of(address)))
-            .map(|(address, said)| (said.is_empty(), judge(address, &said)))
+            .map(|(address, said)| (said.is_empty(), judge(address, &said, in_use)))
             .collect();
         if cut && judged.iter().any(|(unsaid, _)| *unsaid) {
             // Perhaps it is among those that the lists have no room for.
@@ -130,8 +135,28 @@ impl Steward {
     }
 }
 
-fn judge(address: IpAddr, said: &Said<'_>) -> Verdict {
+/// Whether a condition in these words tells that the address is announced: after a move it speaks of the one before.
+pub(super) fn tells_of(message: &str, address: IpAddr) -> bool {
+    let by_whom = announced_by(address, "");
+    message.split("; ").any(|part| part.starts_with(&by_whom))
+}
+
+fn announced_by(address: IpAddr, owners: &str) -> String {
+    format!("{address} by {owners}")
+}
+
+fn judge(address: IpAddr, said: &Said<'_>, in_use: &InUse) -> Verdict {
     let of = |state| said.iter().filter(move |(_, said)| said.state == state);
+    if let Some((node, found)) = of(AnnouncementState::InUse).next() {
+        let mac = found.mac.as_deref().unwrap_or("unknown");
+        let mut why = format!(
+            "{address}: the host {mac} used it first, as node {node} sees, so that node does not announce it"
+        );
+        if let Some(stays) = in_use.stays.get(&address) {
+            why.push_str(&format!("; no other address replaces it: {stays}"));
+        }
+        return Verdict::no(Reason::ADDRESS_CONFLICT, why);
+    }
     if let Some((node, conflict)) = of(AnnouncementState::Conflict).next() {
         let mac = conflict.mac.as_deref().unwrap_or("unknown");
         let why = format!("{address}: the host {mac} claims it too, as node {node} sees");
@@ -143,7 +168,7 @@ fn judge(address: IpAddr, said: &Said<'_>) -> Verdict {
         .collect();
     if !owners.is_empty() {
         let by = owners.join(" and ");
-        return Verdict::yes(Reason::ANNOUNCING, format!("{address} by {by}"));
+        return Verdict::yes(Reason::ANNOUNCING, announced_by(address, &by));
     }
     if let Some((node, unheard)) = of(AnnouncementState::PeerUnheard).next() {
         let mac = unheard.mac.as_deref().unwrap_or("unknown");

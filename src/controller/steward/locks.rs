@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use herald_spi::ServiceKey;
 
-use super::Steward;
+use super::{Steward, replacing::QUARANTINE};
 use crate::{
-    api::{self, AddressAllocationSpec},
+    api::{self, AddressAllocationSpec, Verdict},
     controller::{Letting, Lock, Unlock, Version},
     ipam::{Granted, Terms},
     world::{AllocationRecord, LockKey, ServiceRecord},
@@ -16,7 +16,12 @@ impl Steward {
     /// The lock to write for an address, if the one that is there does not say what it should. Before an address is
     /// published anew its lock is written in any case: what is known of it may be old, and then the write is refused;
     /// and another controller may be about to delete what it knows, which is refused after the write.
-    pub(super) fn lock(&self, granted: &Granted, service: &ServiceRecord) -> Option<Lock> {
+    pub(super) fn lock(
+        &self,
+        granted: &Granted,
+        service: &ServiceRecord,
+        announced: Option<&Verdict>,
+    ) -> Option<Lock> {
         let key = LockKey::Address(granted.address);
         let existing = self.allocations.get(&key);
         // Of a shared address the pool is that of the lock, whatever each holder asks for.
@@ -37,6 +42,10 @@ impl Steward {
             sharing_key: own.terms.key.clone(),
             reserved_for: None,
             reserved_until: None,
+            unannounced_since: self
+                .unannounced_since(granted.address, service, announced)
+                .map(api::moment),
+            foreign_use: None,
             publications: publications(existing.map(|lock| &**lock), is_published),
             advertise,
             ignore_exclude_label,
@@ -111,34 +120,40 @@ impl Steward {
             .allocations
             .get(&key)
             .filter(|lock| lock.is_held_by(&uid));
-        let letting = match lock {
-            None => Letting::Forget,
-            Some(lock) => {
-                let mut spec = lock.spec();
-                let leaver = spec.holders.iter().position(|holder| holder.uid == uid);
-                let leaver = leaver.map(|at| spec.holders.remove(at));
-                let retention = lock.pool.as_ref().and_then(|pool| self.pools.get(pool));
-                let retention = retention.map_or(0, |pool| pool.retention);
-                if !spec.holders.is_empty() {
-                    Letting::Leave(Box::new(spec), version(lock))
-                } else if retention > 0 {
-                    spec.sharing_key = None;
-                    spec.reserved_for = leaver.map(|holder| api::Awaited {
-                        namespace: holder.namespace,
-                        name: holder.name,
-                    });
-                    spec.reserved_until = Some(api::moment(self.now.saturating_add(retention)));
-                    Letting::Retain(Box::new(spec), version(lock))
-                } else {
-                    Letting::Delete(version(lock))
-                }
-            }
-        };
+        let letting = lock.map_or(Letting::Forget, |lock| self.let_go(lock, &uid));
         Unlock {
             key,
             holder: uid,
             letting,
         }
+    }
+
+    /// What becomes of a lock when one of its holders leaves it.
+    fn let_go(&self, lock: &AllocationRecord, uid: &str) -> Letting {
+        let mut spec = lock.spec();
+        let leaver = spec.holders.iter().position(|holder| holder.uid == uid);
+        let leaver = leaver.map(|at| spec.holders.remove(at));
+        if !spec.holders.is_empty() {
+            return Letting::Leave(Box::new(spec), version(lock));
+        }
+        spec.sharing_key = None;
+        spec.unannounced_since = None;
+        let until = |seconds| Some(api::moment(self.now.saturating_add(seconds)));
+        if spec.foreign_use.is_some() {
+            spec.reserved_until = until(QUARANTINE);
+            return Letting::Quarantine(Box::new(spec), version(lock));
+        }
+        let pool = lock.pool.as_ref().and_then(|pool| self.pools.get(pool));
+        let retention = pool.map_or(0, |pool| pool.retention);
+        if retention <= 0 {
+            return Letting::Delete(version(lock));
+        }
+        spec.reserved_for = leaver.map(|holder| api::Awaited {
+            namespace: holder.namespace,
+            name: holder.name,
+        });
+        spec.reserved_until = until(retention);
+        Letting::Retain(Box::new(spec), version(lock))
     }
 }
 

@@ -87,12 +87,10 @@ impl OnNodes {
         let mut addresses = BTreeSet::new();
         for name in self.hosts.take(change) {
             let (old, new) = (before.get(&name), self.hosts.get(&name));
-            let facts = |host: Option<&Arc<HostRecord>>| host.and_then(|host| host.facts.clone());
-            self.dirty |= facts(old) != facts(new);
-            addresses.append(&mut differing(
-                old.map(|host| &**host),
-                new.map(|host| &**host),
-            ));
+            let (old, new) = (old.map(|host| &**host), new.map(|host| &**host));
+            let [was, is] = [old, new].map(|host| host.and_then(|host| host.facts.as_ref()));
+            self.dirty |= was != is;
+            addresses.append(&mut differing(old, new));
         }
         addresses
     }
@@ -423,18 +421,15 @@ impl Steward {
 }
 
 /// The addresses of which two records of a node say different things.
-fn differing(old: Option<&HostRecord>, new: Option<&HostRecord>) -> BTreeSet<IpAddr> {
-    let said = |host: Option<&HostRecord>| {
-        let announcements = host.and_then(|host| host.announcements.as_ref());
-        announcements
-            .map(|announcements| announcements.said.clone())
-            .unwrap_or_default()
-    };
+fn differing<'a>(old: Option<&'a HostRecord>, new: Option<&'a HostRecord>) -> BTreeSet<IpAddr> {
+    let said = |host: Option<&'a HostRecord>| Some(&host?.announcements.as_ref()?.said);
     let (old, new) = (said(old), said(new));
-    let all = old.keys().chain(new.keys());
-    all.filter(|address| old.get(*address) != new.get(*address))
-        .copied()
-        .collect()
+    let all = old.into_iter().chain(new).flat_map(BTreeMap::keys);
+    all.filter(|address| {
+        old.and_then(|said| said.get(address)) != new.and_then(|said| said.get(address))
+    })
+    .copied()
+    .collect()
 }
 
 fn unlock(port: Port, uid: &str, locks: &Table<AllocationRecord>) -> Unlock {

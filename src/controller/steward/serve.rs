@@ -7,7 +7,7 @@ use std::{
 
 use herald_spi::{PoolName, Port};
 
-use super::{Steward, tell::Telling};
+use super::{Steward, replacing::InUse, tell::Telling};
 use crate::{
     api::{FallbackPolicy, NodePortPolicy, Provider, Reason, Verdict},
     controller::{
@@ -35,6 +35,8 @@ pub(super) struct Given {
     pub(super) need: Need,
     /// What it says of its node ports itself.
     pub(super) wish: Wish,
+    /// What it has and another host used first.
+    pub(super) in_use: InUse,
 }
 
 /// An address of an earlier Service of the same name, which this one may take over.
@@ -56,6 +58,7 @@ impl Given {
             serves_ports: false,
             need: Need::None,
             wish: Wish::Keep,
+            in_use: InUse::default(),
         }
     }
 }
@@ -83,11 +86,12 @@ impl Steward {
         plan.ask_first = self.has_predecessor(service);
         self.adopt_status(service);
         let given = self.decide_on_locks(service);
-        plan.locks = given
-            .kept
-            .iter()
-            .filter_map(|granted| self.lock(granted, service))
-            .collect();
+        let announced = self.announced(service, &given.kept, &given.in_use);
+        let lock = |granted| self.lock(granted, service, announced.verdict.as_ref());
+        plan.locks = given.kept.iter().filter_map(lock).collect();
+        let marks = self.marks(&given.in_use);
+        let marked: BTreeSet<_> = marks.iter().map(|lock| lock.key).collect();
+        plan.locks.extend(marks);
         let pools: BTreeSet<&PoolName> =
             given.kept.iter().filter_map(|g| g.pool.as_ref()).collect();
         let wish = match given.wish {
@@ -96,8 +100,11 @@ impl Steward {
         };
         self.contest.noticed(service, wish, &given.need, self.now);
         let mut node_ports = decide(service, wish, &given.need, &self.contest, self.now);
-        let announced = self.announced(service, &given.kept);
-        let again = [node_ports.look_again, announced.look_again];
+        let again = [
+            node_ports.look_again,
+            announced.look_again,
+            given.in_use.look_again,
+        ];
         match again.into_iter().flatten().min() {
             Some(at) => self.later.insert(service.key.clone(), at),
             None => self.later.remove(&service.key),
@@ -110,6 +117,10 @@ impl Steward {
             !given.kept.iter().any(|granted| granted.address == address)
         });
         plan.unlocks.extend(self.port_unlocks(service, &given));
+        // By the version that the mark makes of the lock.
+        plan.unlocks.retain(|unlock| !marked.contains(&unlock.key));
+        plan.again = !marked.is_empty();
+        let replaced = given.in_use.notice(service, &given.kept);
         let telling = Telling {
             verdict: given.verdict,
             ingress: Some(given.ingress),
@@ -119,6 +130,11 @@ impl Steward {
         };
         plan.locks.extend(given.port_locks);
         telling.tell(&mut plan, service);
+        if let Some(replaced) = replaced {
+            // It says what the other would say, and why.
+            plan.notices.retain(|notice| notice.type_ != replaced.type_);
+            plan.notices.push(replaced);
+        }
         if plan.status.is_some() {
             plan.verify = self.unheld(service, &given.kept);
         }
@@ -273,17 +289,27 @@ impl Steward {
             .status_addresses()
             .filter(|address| !self.is_of_nodes(service, *address))
             .collect();
-        let result = self.ipam.allocate_keeping(&asked.request, &published);
-        let waits = match &result {
-            Ok(grant) if grant.lacking.is_none() && grant.flags.is_empty() => BTreeSet::new(),
-            _ => self.ipam.waits(&asked.request, &published),
+        let mut in_use = self.found_in_use(service, &asked.request);
+        let mut waits = self.find_replacements(&asked.request, &published, &mut in_use);
+        let leaves: Vec<_> = in_use.leaves.keys().copied().collect();
+        let request = &asked.request;
+        let instead = self.ipam.allocate_instead(request, &published, &leaves);
+        let result = match instead {
+            Some(grant) => Ok(grant),
+            None => self.ipam.allocate_keeping(request, &published),
         };
+        if !matches!(&result, Ok(grant) if grant.lacking.is_none() && grant.flags.is_empty()) {
+            waits.extend(self.ipam.waits(request, &published));
+        }
         self.waiting.set(&service.key, service.created, waits);
         match result {
             Ok(grant) => {
                 self.leave_nodes(&service.key);
                 self.flag_kept(&grant);
-                granted(service, grant)
+                Given {
+                    in_use,
+                    ..granted(service, grant)
+                }
             }
             Err(refusal) if self.held(service).is_empty() && self.falls_back(asked, &refusal) => {
                 self.give_nodes(service, Some(&refusal.to_string()))

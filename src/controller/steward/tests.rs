@@ -5,6 +5,7 @@ mod cluster;
 mod keeping;
 mod on_nodes;
 mod races;
+mod replacing;
 mod sharing;
 
 use super::*;

@@ -85,10 +85,7 @@ impl Ipam {
         }
         self.unreserve(address);
         if let Some(stock) = self.stocks.at_mut(address) {
-            stock.reserve(address);
-            if let Some(service) = &reservation.awaited {
-                stock.charge(&service.namespace);
-            }
+            stock.reserve(address, &reservation);
         }
         self.reservations.enter(address, reservation);
     }
@@ -99,10 +96,7 @@ impl Ipam {
             return false;
         };
         if let Some(stock) = self.stocks.at_mut(address) {
-            stock.unreserve(address);
-            if let Some(service) = &reservation.awaited {
-                stock.discharge(&service.namespace);
-            }
+            stock.unreserve(address, &reservation);
         }
         true
     }

@@ -48,12 +48,12 @@ impl Choice<'_> {
         })
     }
 
-    /// An address of the family that the Service has and may keep: of several the published one, else the lowest. An
+    /// An address of the family that the Service has, may keep and shall not lose: of several the published one, else the lowest. An
     /// error if the Service no longer goes with those who share it: it keeps the address and asks for what cannot be.
     pub(super) fn kept(&self, family: Family) -> Result<Option<Granted>, Refusal> {
         self.held
             .iter()
-            .filter(|address| Family::of(**address) == family)
+            .filter(|address| Family::of(**address) == family && !self.shunned.contains(address))
             .filter_map(|address| Some((*address, self.ledger.get(*address)?)))
             .filter(|(address, holding)| self.fits(*address, holding))
             .min_by_key(|(address, _)| (!self.published.contains(address), *address))

@@ -6,12 +6,14 @@ use herald_spi::{Mac, NodeName, Place, Time};
 
 use super::{
     Config,
+    calm::Calm,
     ear::Ear,
     inquiry::Finding,
     report::{Event, Loss, State},
 };
 use crate::placement::{
     candidate::Unfit,
+    epoch::Hearing,
     scene::{PeerClaim, PlaceView, Scene, SegmentView},
 };
 
@@ -25,6 +27,8 @@ pub(super) struct Context<'a> {
     pub(super) scene: &'a Scene,
     pub(super) segment: &'a SegmentView,
     pub(super) ear: &'a Ear,
+    /// Where a rebalance concerns the segment.
+    pub(super) calm: Option<&'a Calm>,
     pub(super) leaving_since: Option<Time>,
     pub(super) questions: &'a mut u64,
     pub(super) deadline: &'a mut Option<Time>,
@@ -75,6 +79,21 @@ impl Context<'_> {
             },
             None => otherwise,
         }
+    }
+
+    /// Whether a rebalance leads the place here, from that live owner, now.
+    pub(super) fn led_here(&self, owner: &PeerClaim) -> bool {
+        let Some((next, at)) = self.calm.and_then(|calm| calm.next(self.config)) else {
+            return false;
+        };
+        next.address == self.place.address
+            && next.to == *self.me
+            && next.from == owner.node
+            && self.now >= at
+            && self.now >= self.ear.settled_at()
+            // The few must not raise epochs above those of the many.
+            && self.ear.hearing() == Hearing::Majority
+            && (self.view.proxied || !self.view.fresh)
     }
 
     /// No peer is heard on this segment.

@@ -200,7 +200,12 @@ impl Post {
             return cx.standby_or(state);
         }
         if !vacant {
-            self.rest();
+            if let Some(owner) = cx.best().filter(|owner| cx.led_here(owner)).cloned() {
+                self.rest();
+                let from = owner.node.clone();
+                return self.relieve(cx, owner, Origin::Rebalance { from });
+            }
+            self.foresee(cx);
             return cx.standby_or(State::Waiting(Wait::Rank));
         }
         if cx.now < cx.ear.settled_at() {
@@ -216,9 +221,28 @@ impl Post {
             return cx.standby_or(State::Waiting(Wait::Rank));
         }
         match cx.best().cloned() {
-            Some(old) => self.relieve(cx, old),
+            Some(old) => {
+                let origin = Origin::Handover {
+                    from: old.node.clone(),
+                    why: cx.view.owner_unfit,
+                };
+                self.relieve(cx, old, origin)
+            }
             None => self.succeed(cx),
         }
+    }
+
+    /// The owner is well, or it has been silent for long and this node comes next: then the wire is asked already, and
+    /// the answer is there when the owner is lost.
+    fn foresee(&mut self, cx: &mut Context<'_>) {
+        let comes_next = cx.view.heir.as_ref() == Some(cx.me);
+        if !comes_next || cx.now < cx.ear.settled_at() {
+            return self.rest();
+        }
+        self.vacant_since = None;
+        let patience = cx.config.takeover_retry;
+        let (_, until) = self.inquiry.pursue(cx, Wonder::Takeover, |_| patience);
+        cx.wake_at(until);
     }
 
     /// How long those before this node have for themselves. Whoever is not chosen waits for one of them at least,
@@ -237,7 +261,7 @@ impl Post {
     }
 
     /// A planned handover: the old owner lives, and answers until it sees the claim.
-    fn relieve(&mut self, cx: &mut Context<'_>, old: PeerClaim) -> State {
+    fn relieve(&mut self, cx: &mut Context<'_>, old: PeerClaim, origin: Origin) -> State {
         self.inquiry.close();
         if !old.leaving {
             let next = self.damper.open_at();
@@ -248,13 +272,7 @@ impl Post {
             self.damper.count(cx.now, cx.config);
         }
         let epoch = epoch::above(self.seen.unwrap_or(old.epoch));
-        self.gain(
-            cx,
-            epoch,
-            Gain::Takeover,
-            Origin::Handover { from: old.node },
-            None,
-        )
+        self.gain(cx, epoch, Gain::Takeover, origin, None)
     }
 
     /// Nobody claims it: claim it unless the wire says no.
@@ -280,11 +298,19 @@ impl Post {
             | Progress::Found(Finding::UnheardPeer { mac }) => return State::PeerUnheard { mac },
             Progress::Asking {
                 last: Some(Finding::Stranger { mac }),
+            }
+            | Progress::Found(Finding::Stranger { mac })
+                if first =>
+            {
+                return State::InUse { mac };
+            }
+            Progress::Asking {
+                last: Some(Finding::Stranger { mac }),
             } => return State::Conflict { mac },
             Progress::Asking { .. } | Progress::Found(Finding::Peer) => {
                 return State::Waiting(Wait::AskingTheWire);
             }
-            Progress::Found(Finding::Stranger { mac }) if first || alone => {
+            Progress::Found(Finding::Stranger { mac }) if alone => {
                 return State::Conflict { mac };
             }
             Progress::Found(Finding::Stranger { mac }) => Some(mac),
@@ -319,6 +345,7 @@ impl Post {
         contested: Option<Mac>,
     ) -> State {
         self.rest();
+        self.rivalry.start_over();
         self.last_owner = None;
         self.seen = self.seen.max(Some(epoch));
         self.round = self.round.wrapping_add(1);

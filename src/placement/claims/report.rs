@@ -18,6 +18,8 @@ pub struct Output {
     pub states: BTreeMap<Place, State>,
     /// This agent has listened for long enough on every link that is up.
     pub settled: bool,
+    /// A rebalance that was asked for has come to rest on every segment that it concerns.
+    pub rebalanced: bool,
     /// The heartbeats shall say that this node is leaving.
     pub leaving: bool,
     /// After [`super::Input::Leave`]: nothing is left to wait for.
@@ -53,7 +55,12 @@ pub enum State {
         /// Its hardware address.
         mac: Mac,
     },
-    /// Before the claim: a host that is no Herald node answers for it, so there is none.
+    /// Before the very first claim: a host that is no Herald node answers for it, so there is none.
+    InUse {
+        /// Its hardware address.
+        mac: Mac,
+    },
+    /// Before a takeover by a node that hears no other: a host that is no Herald node answers for it, so there is none.
     Conflict {
         /// Its hardware address.
         mac: Mac,
@@ -125,6 +132,13 @@ pub enum Origin {
     Handover {
         /// Which.
         from: NodeName,
+        /// Why it may not keep it.
+        why: Option<Unfit>,
+    },
+    /// From a peer that lives and may keep it, since somebody asked that addresses be spread anew.
+    Rebalance {
+        /// Which.
+        from: NodeName,
     },
 }
 
@@ -158,6 +172,7 @@ impl State {
             Self::Standby { .. } => "Standby",
             Self::Waiting(wait) => wait.reason(),
             Self::PeerUnheard { .. } => "PeerUnheard",
+            Self::InUse { .. } => "InUse",
             Self::Conflict { .. } => "Conflict",
             Self::NoLink => "NoLink",
             Self::NotCandidate(unfit) => unfit.reason(),

@@ -70,6 +70,11 @@ impl Rivalry {
         }
     }
 
+    /// This node is an owner from now on: who announced the place before is no rival.
+    pub(super) fn start_over(&mut self) {
+        self.seen.clear();
+    }
+
     /// Draws the conclusion.
     pub(super) fn settle(&mut self, cx: &mut Context<'_>) -> Verdict {
         self.seen.retain(|mac, _| {
@@ -95,9 +100,6 @@ impl Rivalry {
             if anew {
                 verdict = Verdict::Stand;
             }
-        }
-        if matches!(verdict, Verdict::Yield { .. }) {
-            self.seen.clear();
         }
         verdict
     }

@@ -1,5 +1,6 @@
 mod gaining;
 mod keeping;
+mod rebalancing;
 mod rivalry;
 
 use std::{net::IpAddr, sync::Arc};
@@ -57,6 +58,8 @@ impl World {
             unfit: None,
             candidates: candidates("a b c"),
             chosen: Some(name("a")),
+            heir: None,
+            owner_unfit: None,
             claims: Vec::new(),
             fresh: false,
             proxied: false,
@@ -69,6 +72,7 @@ impl World {
             heard: BTreeSet::from(["b", "c"].map(name)),
             quiet: 0,
             heard_macs: BTreeSet::from(["b", "c"].map(mac)),
+            outlook: None,
         };
         Self {
             scene: Scene {

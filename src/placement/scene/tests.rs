@@ -13,6 +13,7 @@ struct World {
     addresses: BTreeMap<IpAddr, AddressFacts>,
     segments: BTreeMap<IfIndex, Segment>,
     claimed: BTreeMap<Place, Epoch>,
+    rebalance: Scope,
 }
 
 fn address(text: &str) -> IpAddr {
@@ -75,6 +76,7 @@ impl World {
                 (OTHER, segment(OTHER, "10.0.0.1/8", &[])),
             ]),
             claimed: BTreeMap::new(),
+            rebalance: Scope::new(),
         }
     }
 
@@ -96,6 +98,7 @@ impl World {
             claimed: &self.claimed,
             impaired: false,
             herald_macs: &BTreeSet::new(),
+            rebalance: &self.rebalance,
         })
     }
 
@@ -185,7 +188,13 @@ fn the_plan_knows_the_claims_of_peers_and_of_this_node() {
     );
 
     // A peer that is leaving is no candidate, so its address needs an owner: c has none yet.
+    let owner_unfit = |world: &World| {
+        let view = &world.survey().places[&place("192.168.77.200", LAN)];
+        view.owner_unfit
+    };
+    assert_eq!(owner_unfit(&world), None);
     world.peer("b").leaving = true;
+    assert_eq!(owner_unfit(&world), Some(Unfit::Leaving));
     assert_eq!(world.chosen("192.168.77.200"), Some("c".into()));
     let claims = &world.survey().places[&place("192.168.77.200", LAN)].claims;
     assert_eq!(
@@ -209,6 +218,30 @@ fn the_plan_knows_the_claims_of_peers_and_of_this_node() {
 }
 
 #[test]
+fn the_heir_of_a_quiet_owner_is_whom_all_choose_when_it_is_lost() {
+    let mut world = World::new();
+    let first = address("192.168.77.200");
+    world.peer("b").claims = Arc::new(BTreeMap::from([(first, 2)]));
+    let heir = |world: &World| {
+        let view = &world.survey().places[&place("192.168.77.200", LAN)];
+        (view.chosen.clone(), view.heir.clone())
+    };
+    assert_eq!(heir(&world), (None, None));
+    world.peer("b").quiet = true;
+    let (chosen, next) = heir(&world);
+    assert_eq!(chosen, None);
+    assert!(next.is_some_and(|next| next != "b".into()));
+    let next = heir(&world).1;
+    world
+        .segments
+        .get_mut(&LAN)
+        .unwrap()
+        .peers
+        .remove(&"b".into());
+    assert_eq!(heir(&world), (next, None));
+}
+
+#[test]
 fn the_best_of_two_claims_holds() {
     let mut world = World::new();
     let first = address("192.168.77.200");
@@ -226,4 +259,68 @@ fn the_best_of_two_claims_holds() {
     world.nodes.remove(&NodeName::from(ME));
     // This node's claim is the best, and it is no candidate: the address needs an owner.
     assert!(world.chosen("192.168.77.200").is_some());
+}
+
+/// Node `a` owns both addresses and somebody asked for a rebalance; `b` and `c` have none.
+fn asked_for() -> World {
+    let mut world = World::new();
+    for text in ["192.168.77.200", "192.168.77.201"] {
+        world.claimed.insert(place(text, LAN), 2);
+        world.rebalance.insert(address(text), Pace::Asked);
+    }
+    world
+}
+
+fn outlook(world: &World, interface: IfIndex) -> Option<Outlook> {
+    world.survey().segments[&interface].outlook.clone()
+}
+
+#[test]
+fn a_rebalance_concerns_only_segments_with_its_addresses() {
+    let world = asked_for();
+    let told = outlook(&world, LAN).unwrap();
+    assert!(told.asked && !told.contested && told.vacant.is_empty());
+    assert_eq!(told.next.unwrap().from, ME.into());
+    assert_eq!(outlook(&world, OTHER), None);
+    assert_eq!(outlook(&World::new(), LAN), None);
+}
+
+#[test]
+fn nothing_is_next_while_an_address_has_two_owners_and_nothing_leads_to_who_is_unwell() {
+    let mut world = asked_for();
+    world.peer("b").claims = Arc::new(BTreeMap::from([(address("192.168.77.200"), 4)]));
+    let told = outlook(&world, LAN).unwrap();
+    assert_eq!((told.next, told.contested), (None, true));
+
+    let unwell: [fn(&mut World); 4] = [
+        |world| {
+            ["b", "c"]
+                .into_iter()
+                .for_each(|n| world.peer(n).quiet = true)
+        },
+        |world| {
+            ["b", "c"]
+                .into_iter()
+                .for_each(|n| world.peer(n).impaired = true)
+        },
+        |world| {
+            ["b", "c"]
+                .into_iter()
+                .for_each(|n| world.peer(n).leaving = true)
+        },
+        |world| world.nodes.get_mut(&ME.into()).unwrap().unready = true,
+    ];
+    for (number, fail) in unwell.into_iter().enumerate() {
+        let mut world = asked_for();
+        fail(&mut world);
+        assert_eq!(outlook(&world, LAN).unwrap().next, None, "case {number}");
+    }
+}
+
+#[test]
+fn an_address_that_waits_for_an_owner_is_told() {
+    let mut world = asked_for();
+    world.claimed.remove(&place("192.168.77.201", LAN));
+    let vacant = outlook(&world, LAN).unwrap().vacant;
+    assert_eq!(vacant, [address("192.168.77.201")].into());
 }

@@ -217,20 +217,34 @@ pub fn unsolicited(from: Mac, address: Ipv6Addr) -> Vec<u8> {
     advertisement(from, address, to, ALL_NODES, NeighborAdvertFlags::Override)
 }
 
+/// An ordinary question, multicast: who has `target`? With the asker's hardware address.
+#[must_use]
+pub fn request(from: Mac, address: Ipv6Addr, target: Ipv6Addr) -> Vec<u8> {
+    solicitation(from, address, target, Some(from))
+}
+
 /// The question whether `target` is free, as in duplicate address detection: no source, no option.
 #[must_use]
 pub fn probe(from: Mac, target: Ipv6Addr) -> Vec<u8> {
+    solicitation(from, Ipv6Addr::UNSPECIFIED, target, None)
+}
+
+fn solicitation(from: Mac, source: Ipv6Addr, target: Ipv6Addr, link_layer: Option<Mac>) -> Vec<u8> {
     let group = solicited_node(target);
     let route = Route {
         from,
         to: multicast_mac(group),
-        source: Ipv6Addr::UNSPECIFIED,
+        source,
         destination: group,
     };
-    datagram(&route, MESSAGE, |icmp| {
+    let option = link_layer.map_or(0, |_| LINK_LAYER_OPTION);
+    datagram(&route, MESSAGE + option, |icmp| {
         if let Some(mut message) = MutableNeighborSolicitPacket::new(icmp) {
             message.set_icmpv6_type(Icmpv6Types::NeighborSolicit);
             message.set_target_addr(target);
+        }
+        if let Some(mac) = link_layer {
+            write_link_layer(icmp, NdpOptionTypes::SourceLLAddr, mac);
         }
     })
 }
@@ -256,13 +270,18 @@ fn advertisement(
             message.set_flags(flags);
             message.set_target_addr(address);
         }
-        let options = icmp.get_mut(MESSAGE..).unwrap_or_default();
-        if let Some(mut option) = MutableNdpOptionPacket::new(options) {
-            option.set_option_type(NdpOptionTypes::TargetLLAddr);
-            option.set_length(1);
-            option.set_data(&from.0);
-        }
+        write_link_layer(icmp, NdpOptionTypes::TargetLLAddr, from);
     })
+}
+
+/// Writes the option right behind the message.
+fn write_link_layer(icmp: &mut [u8], kind: NdpOptionType, mac: Mac) {
+    let options = icmp.get_mut(MESSAGE..).unwrap_or_default();
+    if let Some(mut option) = MutableNdpOptionPacket::new(options) {
+        option.set_option_type(kind);
+        option.set_length(1);
+        option.set_data(&mac.0);
+    }
 }
 
 /// Who sends to whom, on both layers.

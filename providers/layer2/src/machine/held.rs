@@ -1,8 +1,8 @@
 //! One address on one link: the state of asking about it, or of owning it.
 
-use std::{cmp::Reverse, time::Duration};
+use std::{cmp::Reverse, collections::BTreeSet, time::Duration};
 
-use herald_spi::{Duty, Gain, Question, Time, Wonder};
+use herald_spi::{Duty, Gain, Mac, Question, Time, Wonder};
 
 use super::{conflict::Conflict, rng::Rng};
 
@@ -18,6 +18,8 @@ const REFRESH: (Duration, Duration) = (Duration::from_secs(45), Duration::from_s
 const BACKGROUND_PROBES: u8 = 3;
 /// PROBE_MIN and PROBE_MAX of RFC 5227.
 const BACKGROUND_PACE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
+/// So many hosts that answer one question are told apart.
+const ANSWERERS: usize = 8;
 
 /// Something to be done once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,7 +75,10 @@ pub(super) struct Asking {
     pub(super) asked: u8,
     /// The next probe, or after the last one the end.
     pub(super) next: Due,
+    /// The question is over.
     pub(super) answered: bool,
+    /// Who answered so far.
+    pub(super) by: BTreeSet<Mac>,
 }
 
 /// An owned address.
@@ -137,6 +142,16 @@ impl Held {
     pub(super) fn is_owned(&self) -> bool {
         matches!(self.stage, Stage::Own(_))
     }
+
+    pub(super) fn is_check(&self) -> bool {
+        is_check(self.duty)
+    }
+}
+
+/// Whether another node's address is only checked. That shall leave no trace: no group is joined, since all that is
+/// heard is the answer, and no failure is told.
+pub(super) fn is_check(duty: Duty) -> bool {
+    matches!(duty, Duty::Ask(question) if question.wonder == Wonder::Check)
 }
 
 impl Asking {
@@ -146,34 +161,56 @@ impl Asking {
             asked: 0,
             next: Due::Never,
             answered: false,
+            by: BTreeSet::new(),
         }
     }
 
     /// Takes note of a probe. The first claim asks three times, 20 to 30 ms apart, and listens for 30 ms; a
-    /// takeover asks twice, 20 ms apart, and listens for 20 ms.
+    /// takeover asks twice, 20 ms apart, and listens for 20 ms. A check asks twice, 100 ms apart, and listens for
+    /// 200 ms.
     pub(super) fn probed(&mut self, now: Time, rng: &mut Rng) {
         self.asked = self.asked.saturating_add(1);
         let pause = match self.question.wonder {
             Wonder::FirstClaim if self.is_over() => Duration::from_millis(30),
             Wonder::FirstClaim => rng.between(Duration::from_millis(20), Duration::from_millis(30)),
             Wonder::Takeover => Duration::from_millis(20),
+            Wonder::Check if self.is_over() => Duration::from_millis(200),
+            Wonder::Check => Duration::from_millis(100),
         };
         self.next = Due::At(now + pause);
     }
 
-    /// Whether all probes are sent.
+    /// Whether no further probe is to be sent: all are, or the one that was is answered.
     pub(super) fn is_over(&self) -> bool {
         let probes = match self.question.wonder {
             Wonder::FirstClaim => 3,
-            Wonder::Takeover => 2,
+            Wonder::Takeover | Wonder::Check => 2,
         };
-        self.asked >= probes
+        self.asked >= probes || !self.by.is_empty()
+    }
+
+    /// Takes note of who answered, and says whether that ends the question. A check goes on, for a second host may
+    /// answer too.
+    pub(super) fn heard(&mut self, by: Mac) -> bool {
+        if self.by.len() < ANSWERERS {
+            self.by.insert(by);
+        }
+        self.question.wonder != Wonder::Check
+    }
+
+    /// The question is over.
+    pub(super) fn close(&mut self) {
+        self.answered = true;
+        self.next = Due::Never;
     }
 
     /// Forgets the progress, unless there is an answer already.
     pub(super) fn restart(&mut self) {
         self.asked = 0;
         self.next = Due::Never;
+        if !self.answered {
+            self.by.clear();
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use herald_spi::{Duty, IfIndex, Link, Mac, Place, Report, Time};
 
 use super::{
     Context, Output,
-    held::{Due, Held, Rank, Stage},
+    held::{self, Due, Held, Rank, Stage},
     pace::{Pacer, Requesters},
 };
 use crate::frame::ndp::solicited_node;
@@ -24,6 +24,8 @@ use crate::frame::ndp::solicited_node;
 /// Gratuitous frames: 200 at once and 750 a second, so that no second sees more than 1,000 even if some leave a
 /// moment late, and a new gain gets its turn at once even behind a backlog.
 const GRATUITOUS: (u32, u32) = (200, 750);
+/// Answers to all nodes for hosts that are about to take an owned address: a flood from forged senders is not doubled.
+const OBJECTIONS: (u32, u32) = (50, 50);
 /// Probes: a whole node's addresses can be asked about at once, without flooding the segment.
 const PROBES: (u32, u32) = (2000, 10_000);
 
@@ -54,6 +56,7 @@ pub(super) struct Port {
     probing: Pacer,
     groups: BTreeMap<Ipv6Addr, usize>,
     requesters: Requesters,
+    objections: Pacer,
     /// The set of addresses changed since the last filter.
     stale_filter: bool,
 }
@@ -73,6 +76,7 @@ impl Port {
             probing: Pacer::new(PROBES.0, PROBES.1),
             groups: BTreeMap::new(),
             requesters: Requesters::default(),
+            objections: Pacer::new(OBJECTIONS.0, OBJECTIONS.1),
             stale_filter: false,
         }
     }
@@ -95,15 +99,15 @@ impl Port {
         context: &mut Context<'_>,
     ) {
         let before = self.take(address);
-        let Some(duty) = duty else {
-            if before.is_some() {
-                self.listen_less(address, context);
-            }
-            return;
-        };
-        if before.is_none() {
-            self.listen_more(address, context);
+        self.stale_filter |= before.is_some() != duty.is_some();
+        let listened = before.as_ref().is_some_and(|held| !held.is_check());
+        let listens = duty.is_some_and(|duty| !held::is_check(duty));
+        match (listened, listens) {
+            (false, true) => self.listen_more(address, context),
+            (true, false) => self.listen_less(address, context),
+            _ => {}
         }
+        let Some(duty) = duty else { return };
         let mut held = Held::new(context.now, duty);
         let mut starts = true;
         if let Some(before) = before {
@@ -251,7 +255,7 @@ impl Port {
             return;
         };
         // A question just waits for a link that is down; the asker has its own patience.
-        let why = why.filter(|_| held.is_owned() || self.wire.is_none());
+        let why = why.filter(|_| held.is_owned() || self.wire.is_none() && !held.is_check());
         let place = Place {
             address,
             interface: self.index,
@@ -265,7 +269,6 @@ impl Port {
     }
 
     fn listen_more(&mut self, address: IpAddr, context: &mut Context<'_>) {
-        self.stale_filter = true;
         let IpAddr::V6(address) = address else { return };
         let (interface, group) = (self.index, solicited_node(address));
         let count = self.groups.entry(group).or_default();
@@ -276,7 +279,6 @@ impl Port {
     }
 
     fn listen_less(&mut self, address: IpAddr, context: &mut Context<'_>) {
-        self.stale_filter = true;
         let IpAddr::V6(address) = address else { return };
         let (interface, group) = (self.index, solicited_node(address));
         let Some(count) = self.groups.get_mut(&group) else {

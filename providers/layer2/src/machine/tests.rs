@@ -2,6 +2,7 @@
 
 mod answering;
 mod asking;
+mod checking;
 mod conflicts;
 mod groups;
 mod links;
@@ -183,6 +184,13 @@ impl Bench {
                 Output::Report(report) => Some((at, report)),
                 _ => None,
             })
+            .collect()
+    }
+
+    /// When which frame left, for which address.
+    fn sent_for(&mut self) -> Vec<(u64, Kind, String)> {
+        let sent = self.sent().into_iter();
+        sent.map(|(at, _, kind, address)| (at, kind, address.to_string()))
             .collect()
     }
 

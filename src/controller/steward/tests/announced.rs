@@ -29,6 +29,7 @@ fn host(node: &str, said: Vec<&Said>, cut: bool) -> HostRecord {
         interface: "eth0".into(),
         state: said.state,
         since: said.since.into(),
+        began: None,
         mac: Some("02:00:00:00:00:99".into()),
         reason: said.reason.map(str::to_owned),
     };

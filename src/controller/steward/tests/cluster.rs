@@ -110,7 +110,7 @@ impl Cluster {
         (plan, outcomes)
     }
 
-    fn answer(&mut self, service: &ServiceKey, call: Call<'_>) -> Reply {
+    pub(super) fn answer(&mut self, service: &ServiceKey, call: Call<'_>) -> Reply {
         match call {
             Call::ReadService => match self.services.get(service) {
                 Some(service) => Reply::Service(Found::Balancer(Box::new(service.clone()))),
@@ -158,12 +158,9 @@ impl Cluster {
                 .reserved_for
                 .as_ref()
                 .map(|a| ServiceKey::new(&a.namespace, &a.name)),
-            reserved_until: spec.reserved_until.as_ref().map(|until| {
-                until
-                    .parse::<k8s_openapi::jiff::Timestamp>()
-                    .unwrap()
-                    .as_second()
-            }),
+            reserved_until: spec.reserved_until.as_deref().map(seconds),
+            unannounced_since: spec.unannounced_since.as_deref().map(seconds),
+            foreign_use: spec.foreign_use.clone().map(Box::new),
             publications: spec.publications,
             advertise: spec.advertise.clone(),
             rules: Vec::new(),
@@ -311,4 +308,9 @@ impl Cluster {
     pub(super) fn lock(&self, address: &str) -> &AllocationRecord {
         &self.locks[&LockKey::Address(address.parse().unwrap())]
     }
+}
+
+fn seconds(moment: &str) -> i64 {
+    let moment: k8s_openapi::jiff::Timestamp = moment.parse().unwrap();
+    moment.as_second()
 }

@@ -11,6 +11,8 @@ fn lock_of(service: &ServiceRecord, address: &str) -> AllocationRecord {
         sharing_key: None,
         awaited: None,
         reserved_until: None,
+        unannounced_since: None,
+        foreign_use: None,
         publications: 0,
         holders: vec![api::Holder {
             namespace: service.key.namespace.clone(),

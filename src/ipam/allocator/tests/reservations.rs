@@ -23,7 +23,8 @@ fn a_reserved_address_waits_for_its_service_alone() {
     ipam.reserve(first, kept_for(None));
     ipam.reserve(second, kept_for(Some("web")));
     let counts = ipam.counts(&"lan".into()).unwrap().v4;
-    assert_eq!((counts.used, counts.reserved, counts.available), (0, 2, 1));
+    assert_eq!((counts.used, counts.available), (0, 1));
+    assert_eq!((counts.reserved, counts.quarantined), (1, 1));
     for (address, text) in [
         (
             "10.0.0.1",
@@ -49,7 +50,7 @@ fn a_reserved_address_waits_for_its_service_alone() {
     );
     assert_eq!(
         ipam.allocate(&v4("third")).unwrap_err().to_string(),
-        "no free IPv4 address: pool lan: IPv4 full (0 of 3 free, 2 reserved); add addresses to a pool, or delete a \
+        "no free IPv4 address: pool lan: IPv4 full (0 of 3 free, 1 reserved, 1 in quarantine); add addresses to a pool, or delete a \
          Service that no longer needs its own"
     );
     let back = ipam.allocate(&v4("web")).unwrap();

@@ -75,13 +75,13 @@ fn a_stranger_on_a_new_address_is_a_conflict_and_asked_about_every_five_seconds(
     world.step();
     for _ in 0..3 {
         world.answer(&[STRANGER]);
-        assert_eq!(world.step(), State::Conflict { mac: STRANGER });
+        assert_eq!(world.step(), State::InUse { mac: STRANGER });
         let asked = world.question();
-        assert_eq!(world.wait(4_999), State::Conflict { mac: STRANGER });
+        assert_eq!(world.wait(4_999), State::InUse { mac: STRANGER });
         assert_eq!(world.question(), asked);
         assert_eq!(
             world.wait(1),
-            State::Conflict { mac: STRANGER },
+            State::InUse { mac: STRANGER },
             "also while it asks again"
         );
         assert_ne!(world.question(), asked);
@@ -314,10 +314,15 @@ fn what_a_live_peer_may_not_keep_is_claimed_at_once_and_unasked() {
         world.peers_claim(&[("b", 4)]);
         world.step();
         world.place().candidates = candidates("a c");
+        world.place().owner_unfit = Some(Unfit::ExcludedByLabel);
         world.place().claims[0].leaving = leaving;
         assert_eq!(world.step().reason(), "Announcing");
         assert_eq!(world.claim(), Some(6));
-        let origin = Origin::Handover { from: name("b") };
+        let why = Some(Unfit::ExcludedByLabel);
+        let origin = Origin::Handover {
+            from: name("b"),
+            why,
+        };
         let gained = Event::Gained {
             place: PLACE,
             epoch: 6,
@@ -349,4 +354,57 @@ fn two_views_that_disagree_do_not_storm() {
         }
     }
     assert!((5..=10).contains(&gains), "{gains} in a minute");
+}
+
+/// Node b owns the address and has been silent for most of the dead time; node a comes next.
+fn heir() -> World {
+    let mut world = World::new();
+    world.peers_claim(&[("b", 4)]);
+    world.place().chosen = None;
+    world.step();
+    assert_eq!(world.question(), None);
+    world.place().heir = Some(name("a"));
+    assert_eq!(world.step(), State::Standby { owner: name("b") });
+    world
+}
+
+fn lose_the_owner(world: &mut World) {
+    world.peers_claim(&[]);
+    world.hear(&["c"]);
+    world.place().heir = None;
+    world.place().chosen = Some(name("a"));
+}
+
+#[test]
+fn the_heir_asks_the_wire_while_the_owner_is_quiet_and_claims_in_the_step_that_loses_it() {
+    let mut world = heir();
+    assert_eq!(world.question().unwrap().wonder, Wonder::Takeover);
+    world.answer(&[]);
+    assert_eq!(world.wait(40), State::Standby { owner: name("b") });
+    lose_the_owner(&mut world);
+    assert_eq!(world.wait(100).reason(), "Announcing");
+    assert!(world.claim() > Some(4));
+}
+
+#[test]
+fn an_heir_whose_question_is_not_answered_yet_waits_for_the_answer() {
+    let mut world = heir();
+    let question = world.question();
+    lose_the_owner(&mut world);
+    assert_eq!(world.wait(10), State::Waiting(Wait::AskingTheWire));
+    assert_eq!(world.question(), question);
+    world.answer(&[mac("b")]);
+    assert_eq!(world.step(), State::PeerUnheard { mac: mac("b") });
+}
+
+#[test]
+fn a_silence_of_long_ago_is_no_answer() {
+    let mut world = heir();
+    world.answer(&[]);
+    world.step();
+    world.place().heir = None;
+    world.wait(10);
+    assert_eq!(world.question(), None, "the owner spoke again");
+    lose_the_owner(&mut world);
+    assert_eq!(world.wait(10), State::Waiting(Wait::AskingTheWire));
 }

@@ -135,6 +135,24 @@ fn who_is_heard_soon_after_is_no_rival() {
     assert_eq!(world.state().reason(), "Announcing");
 }
 
+/// After a heal the owner announces; when it dies later, what it said then is no claim.
+#[test]
+fn who_announced_before_the_last_gain_is_no_rival() {
+    let mut world = owning();
+    world.peers_claim(&[("b", 99)]);
+    see(&mut world, mac("b"));
+    assert_eq!(world.claim(), None, "b has the better claim");
+    world.wait(4_000);
+    world.peers_claim(&[]);
+    world.hear(&["c"]);
+    world.step();
+    world.answer(&[]);
+    assert_eq!(world.step().reason(), "Announcing");
+    world.run(10_000);
+    assert_eq!(world.state().reason(), "Announcing");
+    assert!(world.claim().is_some());
+}
+
 #[test]
 fn a_forged_rival_costs_little_and_less_each_time() {
     let (better, _) = better_and_worse();

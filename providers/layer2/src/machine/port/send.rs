@@ -68,17 +68,15 @@ impl Port {
         };
         match &mut held.stage {
             Stage::Ask(asking) if asking.is_over() => {
-                asking.answered = true;
-                asking.next = Due::Never;
+                asking.close();
                 let place = Place {
                     address,
                     interface: self.index,
                 };
-                let question = asking.question.id;
                 context.report(Report::Answered {
                     place,
-                    question,
-                    by: [].into(),
+                    question: asking.question.id,
+                    by: asking.by.clone(),
                 });
             }
             Stage::Ask(asking) => {

@@ -114,9 +114,13 @@ fn solicitations_are_answered_multicast_or_unicast_with_or_without_the_option() 
 
 #[test]
 fn duplicate_address_detection_is_answered_to_all_nodes() {
-    let mut bench = owner();
-    bench.hear(ndp::probe(PEER, v6(VIP6)));
-    assert_eq!(bench.frames(), [ndp::unsolicited(OURS, v6(VIP6))]);
+    for (who, asker) in [("a peer", PEER), ("a foreign host", HOST)] {
+        let mut bench = owner();
+        bench.hear(ndp::probe(asker, v6(VIP6)));
+        // To a foreign host that is the defence as well; no second one follows.
+        bench.pass_ms(15_000);
+        assert_eq!(bench.frames(), [ndp::unsolicited(OURS, v6(VIP6))], "{who}");
+    }
 }
 
 #[test]
@@ -177,6 +181,22 @@ fn a_storm_from_one_host_costs_no_other_host_an_answer() {
         bench.outputs.clear();
     }
     assert!(bench.machine.tally().limited > 58_000);
+}
+
+#[test]
+fn a_storm_of_duplicate_address_detection_from_forged_senders_is_not_doubled() {
+    let mut bench = owner();
+    for n in 0..20_000u32 {
+        let [_, b, c, d] = n.to_be_bytes();
+        bench.hear(ndp::probe(Mac([2, 7, 7, b, c, d]), v6(VIP6)));
+    }
+    let objections = bench.times(Kind::Announcement).len();
+    assert!((1..=50).contains(&objections), "{objections}");
+    // Peers that ask before a takeover, and all who resolve the address, get their answers none the less.
+    bench.outputs.clear();
+    bench.hear(ndp::probe(PEER, v6(VIP6)));
+    bench.hear(arp::request(HOST, v4("192.0.2.9"), v4(VIP)));
+    assert_eq!(bench.frames().len(), 2);
 }
 
 #[test]

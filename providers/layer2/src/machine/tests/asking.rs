@@ -20,11 +20,7 @@ fn a_takeover_asks_twice_20_ms_apart_and_is_over_after_40() {
         bench.want(&[(vip, ETH0, Some(ask(5, Wonder::Takeover)))]);
     }
     bench.pass_ms(39);
-    let sent: Vec<_> = bench
-        .sent()
-        .iter()
-        .map(|it| (it.0, it.2, it.3.to_string()))
-        .collect();
+    let sent = bench.sent_for();
     let probe = |at, vip: &str| (at, Kind::Probe, vip.to_owned());
     assert_eq!(
         sent,

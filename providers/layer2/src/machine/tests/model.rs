@@ -14,7 +14,11 @@ fn duty() -> impl Strategy<Value = Duty> {
     prop_oneof![
         (
             0u64..3,
-            prop_oneof![Just(Wonder::Takeover), Just(Wonder::FirstClaim)]
+            prop_oneof![
+                Just(Wonder::Takeover),
+                Just(Wonder::FirstClaim),
+                Just(Wonder::Check)
+            ]
         )
             .prop_map(|(id, wonder)| ask(id, wonder)),
         (
@@ -165,10 +169,11 @@ proptest! {
             if let Some(deadline) = machine.next_deadline() {
                 prop_assert!(deadline > now, "nothing that is due stays undone");
             }
-            // The groups are exactly those of the places on known links.
-            let needed: BTreeSet<(IfIndex, Ipv6Addr)> = duties.keys()
-                .filter(|place| links.contains_key(&place.interface))
-                .filter_map(|place| match place.address {
+            // The groups are exactly those of the places on known links; a check needs none.
+            let needed: BTreeSet<(IfIndex, Ipv6Addr)> = duties.iter()
+                .filter(|(place, _)| links.contains_key(&place.interface))
+                .filter(|(_, duty)| !matches!(duty, Duty::Ask(it) if it.wonder == Wonder::Check))
+                .filter_map(|(place, _)| match place.address {
                     IpAddr::V6(address) => Some((place.interface, ndp::solicited_node(address))),
                     IpAddr::V4(_) => None,
                 })

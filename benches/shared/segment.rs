@@ -1,11 +1,17 @@
 //! The segment: a switch with two bridges, the nodes, the client, and the place of the API server.
 
+use anyhow::Context as _;
+use herald_spi::Mac;
+
 use crate::station::Station;
 
 /// The addresses of the one Service.
 pub const VIPS: [&str; 2] = ["192.168.77.200", "fd77::200"];
 /// The port that it is probed on.
 pub const PORT: u16 = 7;
+
+/// The client's hardware address.
+pub const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0x77, 0xfe];
 
 const LAN: &str = "br0";
 /// The bridge of those who are cut off from the rest.
@@ -29,7 +35,14 @@ impl Segment {
             ));
         }
         let client = Station::new();
-        wire(&switch, &client, "client", "eth0", LAN, "02:00:00:00:77:fe");
+        wire(
+            &switch,
+            &client,
+            "client",
+            "eth0",
+            LAN,
+            &Mac(CLIENT_MAC).to_string(),
+        );
         client.sh("ip addr add 192.168.77.254/24 dev eth0; ip addr add fd77::fe/64 dev eth0 nodad");
         let control = Station::new();
         wire(
@@ -48,6 +61,14 @@ impl Segment {
             client,
             control,
         }
+    }
+
+    /// The index of the client's link.
+    pub fn client_link(&self) -> anyhow::Result<u32> {
+        // sysfs would show the namespace in which it was mounted.
+        let shown = self.client.sh("ip -o link show eth0");
+        let index = shown.split(':').next().context("no link is shown")?;
+        Ok(index.parse()?)
     }
 
     /// Takes a node's port out of the bridge, or back: its carrier stays.

@@ -40,8 +40,12 @@ impl Process {
         })?))
     }
 
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        Ok(kill(Pid::from_raw(i32::try_from(self.0.id())?), signal)?)
+        Ok(kill(Pid::from_raw(i32::try_from(self.id())?), signal)?)
     }
 
     /// Kills it, and waits until it is gone.
