@@ -19,12 +19,14 @@ mod show;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
+    sync::{Mutex, PoisonError},
 };
 
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::{
     call::{Call, Reply, RuleRead},
+    executor::Executor,
     failure::Failure,
     model::{Attributes, BalancerSpec, GroupSpec, ListenerSpec, Tags, Target},
     words::{Id, Moment},
@@ -269,6 +271,15 @@ impl Fake {
         places
             .into_iter()
             .any(|place| place.private_v4 == Some(address))
+    }
+}
+
+/// Shared, as whoever executes calls is.
+impl Executor for Mutex<Fake> {
+    async fn execute(&self, call: Call) -> Answer {
+        self.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .call(&call)
     }
 }
 

@@ -17,6 +17,7 @@ mod annotations;
 mod apply;
 mod call;
 mod desired;
+mod executor;
 mod failure;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
@@ -40,6 +41,7 @@ pub use call::{BalancerRead, Call, GroupRead, Health, ListenerRead, Reply, RuleR
 pub use desired::{
     Desired, Groups, Held, HeldTargets, PortWish, Present, Security, Wanted, desired,
 };
+pub use executor::Executor;
 pub use failure::{Failure, Remedy, Verdict};
 pub use input::{Endpoint, Input, Network, Node, NodeGroup, Service, ServicePort, Subnet};
 pub use inventory::{Hints, Inventory, Orphan, Survey};
