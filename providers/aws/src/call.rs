@@ -6,7 +6,10 @@
 mod reply;
 mod shown;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 use crate::{
     model::{
@@ -16,7 +19,10 @@ use crate::{
     words::{Id, Stack},
 };
 
-pub use reply::{BalancerRead, GroupRead, Health, ListenerRead, Reply, RuleRead, State};
+pub use reply::{
+    BalancerRead, GroupRead, Health, InstanceRead, ListenerRead, Reply, RouteTableRead, RuleRead,
+    State, SubnetRead,
+};
 
 /// One call with its input. Lists of answers are complete: the executor follows the pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +57,26 @@ pub enum Call {
     DescribeSecurityGroups(Tags),
     /// Rules of security groups that carry these tags.
     DescribeSecurityGroupRules(Tags),
+
+    /// The address ranges of a VPC.
+    DescribeVpc(String),
+    /// The subnets of a VPC.
+    DescribeSubnets(String),
+    /// The route tables of a VPC.
+    DescribeRouteTables(String),
+    /// The zones of the region.
+    DescribeZones,
+    /// All security groups of a VPC.
+    DescribeGroupsOfVpc(String),
+    /// Instances by id; what does not exist is left out.
+    DescribeInstances(BTreeSet<String>),
+    /// The instances of a VPC that have one of these private IPv4 addresses.
+    DescribeInstancesAt {
+        /// The VPC.
+        vpc: String,
+        /// The addresses.
+        addresses: BTreeSet<Ipv4Addr>,
+    },
 
     /// Makes a security group.
     CreateSecurityGroup {
@@ -274,6 +300,13 @@ impl Call {
             | Self::DescribeAllGroups
             | Self::DescribeSecurityGroups(_)
             | Self::DescribeSecurityGroupRules(_)
+            | Self::DescribeVpc(_)
+            | Self::DescribeSubnets(_)
+            | Self::DescribeRouteTables(_)
+            | Self::DescribeZones
+            | Self::DescribeGroupsOfVpc(_)
+            | Self::DescribeInstances(_)
+            | Self::DescribeInstancesAt { .. }
             | Self::CreateSecurityGroup { .. }
             | Self::CreateGroup(_) => Vec::new(),
         }

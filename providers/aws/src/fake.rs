@@ -14,6 +14,7 @@ mod ec2;
 mod elb;
 mod groups;
 mod listeners;
+mod network;
 mod show;
 
 use std::{
@@ -22,10 +23,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
 use crate::{
-    call::{Call, Reply, RuleRead},
+    call::{Call, InstanceRead, Reply, RouteTableRead, RuleRead, SubnetRead},
     executor::Executor,
     failure::Failure,
     model::{Attributes, BalancerSpec, GroupSpec, ListenerSpec, Tags, Target},
@@ -82,14 +83,20 @@ pub struct Fake {
     pub quotas: Quotas,
     /// Elastic addresses, and the balancer that has each.
     pub allocations: BTreeMap<String, Option<String>>,
-    /// Instances that exist.
-    pub instances: BTreeSet<String>,
+    /// Instances that exist, by id.
+    pub instances: BTreeMap<String, InstanceRead>,
     /// Certificates that exist.
     pub certificates: BTreeSet<String>,
-    /// The VPC's ranges.
+    /// The one VPC.
+    pub vpc: String,
+    /// Its ranges.
     pub ranges: Vec<IpNet>,
-    /// The VPC's subnets: zone and range.
-    pub subnets: BTreeMap<String, (String, Ipv4Net)>,
+    /// Its subnets, by id.
+    pub subnets: BTreeMap<String, SubnetRead>,
+    /// Its route tables.
+    pub tables: Vec<RouteTableRead>,
+    /// Zones that are not the region's ordinary ones, with their group.
+    pub zones: BTreeMap<String, String>,
     balancers: BTreeMap<String, Balancer>,
     listeners: BTreeMap<String, Listener>,
     groups: BTreeMap<String, Group>,
@@ -167,10 +174,13 @@ impl Default for Fake {
                 rules: 60,
             },
             allocations: BTreeMap::new(),
-            instances: BTreeSet::new(),
+            instances: BTreeMap::new(),
             certificates: BTreeSet::new(),
+            vpc: "vpc-1".to_owned(),
             ranges: Vec::new(),
             subnets: BTreeMap::new(),
+            tables: Vec::new(),
+            zones: BTreeMap::new(),
             balancers: BTreeMap::new(),
             listeners: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -229,6 +239,13 @@ impl Fake {
             | Call::AuthorizeIngress { .. }
             | Call::RevokeIngress { .. }
             | Call::DeleteSecurityGroup(_) => self.ec2(call),
+            Call::DescribeVpc(_)
+            | Call::DescribeSubnets(_)
+            | Call::DescribeRouteTables(_)
+            | Call::DescribeZones
+            | Call::DescribeGroupsOfVpc(_)
+            | Call::DescribeInstances(_)
+            | Call::DescribeInstancesAt { .. } => self.network(call),
             Call::DescribeGroups(_)
             | Call::DescribeGroupNamed(_)
             | Call::DescribeAllGroups

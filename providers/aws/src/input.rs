@@ -120,3 +120,12 @@ pub struct Input<'a> {
     /// The VPC.
     pub network: &'a Network,
 }
+
+impl Node {
+    /// The id of its instance: `aws:///zone/i-0123` names one; nodes elsewhere have other forms.
+    #[must_use]
+    pub fn instance(&self) -> Option<&str> {
+        let id = self.provider_id.as_deref()?.strip_prefix("aws://")?;
+        id.rsplit('/').next().filter(|id| id.starts_with("i-"))
+    }
+}

@@ -10,6 +10,8 @@
 //!   calls ◀─ Survey, Look ─▶ Observed ──┘              └─▶ Outcome: done, wait, look again, blocked, the user must act
 //! ```
 //!
+//! The network is read by [`Discovery`] for all Services at once, and kept by [`NetworkCache`].
+//!
 //! Whose an object is, its tags say, and they are part of the call that makes it: dying between any two calls loses and
 //! orphans nothing. What carries other tags, or none, is never touched.
 
@@ -17,6 +19,7 @@ mod annotations;
 mod apply;
 mod call;
 mod desired;
+mod discovery;
 mod executor;
 mod failure;
 #[cfg(any(test, feature = "fake"))]
@@ -27,6 +30,7 @@ mod look;
 mod memory;
 mod model;
 mod names;
+mod network_cache;
 mod observed;
 mod owner;
 mod plan;
@@ -37,10 +41,14 @@ mod tests;
 mod words;
 
 pub use apply::{Apply, Outcome};
-pub use call::{BalancerRead, Call, GroupRead, Health, ListenerRead, Reply, RuleRead, State};
+pub use call::{
+    BalancerRead, Call, GroupRead, Health, InstanceRead, ListenerRead, Reply, RouteTableRead,
+    RuleRead, State, SubnetRead,
+};
 pub use desired::{
     Desired, Groups, Held, HeldTargets, PortWish, Present, Security, Wanted, desired,
 };
+pub use discovery::{Discovery, Site, Sought, discover};
 pub use executor::Executor;
 pub use failure::{Failure, Remedy, Verdict};
 pub use input::{Endpoint, Input, Network, Node, NodeGroup, Service, ServicePort, Subnet};
@@ -51,6 +59,7 @@ pub use model::{
     Attributes, BalancerSpec, GroupKind, GroupSpec, HealthCheck, ListenerSpec, Permit, Place,
     Source, Tags, Target, Traffic,
 };
+pub use network_cache::NetworkCache;
 pub use observed::{Balancer, Group, Listener, Observed};
 pub use owner::{Owner, Ownership, Role};
 pub use plan::{Part, Plan, Publish, Step, Trouble, Wait, plan};

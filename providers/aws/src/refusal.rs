@@ -35,6 +35,8 @@ reasons! {
     UnsupportedProtocol,
     /// The Service has no port that can be served.
     NoPorts,
+    /// Nobody says in which VPC the cluster is, and the nodes do not tell.
+    VpcUnknown,
     /// No subnet fits.
     NoSubnets,
     /// A named subnet does not exist in the VPC.

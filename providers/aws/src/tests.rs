@@ -5,6 +5,7 @@ mod cases;
 mod changes;
 mod crash;
 mod model;
+mod network;
 mod recordings;
 mod trouble;
 pub(crate) mod world;

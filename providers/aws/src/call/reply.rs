@@ -1,6 +1,11 @@
 //! What AWS answers, as far as Herald wants to know it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::{
     model::{Attributes, GroupKind, HealthCheck, ListenerSpec, Permit, Place, Tags, Target},
@@ -32,6 +37,18 @@ pub enum Reply {
     SecurityGroups(BTreeSet<String>),
     /// Rules of security groups.
     Rules(Vec<RuleRead>),
+    /// The address ranges of a VPC.
+    Ranges(Vec<IpNet>),
+    /// Subnets.
+    Subnets(Vec<SubnetRead>),
+    /// Route tables.
+    RouteTables(Vec<RouteTableRead>),
+    /// Zones that are not a region's ordinary ones, with their group.
+    Zones(BTreeMap<String, String>),
+    /// The tags of security groups, by id.
+    GroupsOfVpc(BTreeMap<String, Tags>),
+    /// Instances.
+    Instances(Vec<InstanceRead>),
 }
 
 /// How far AWS has made a balancer.
@@ -105,6 +122,49 @@ pub struct RuleRead {
     pub permit: Permit,
     /// Its tags.
     pub tags: Tags,
+}
+
+/// A subnet as AWS describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubnetRead {
+    /// Its id.
+    pub id: String,
+    /// Its zone.
+    pub zone: String,
+    /// The outpost in which it is, if it is in one.
+    pub outpost: Option<String>,
+    /// Its IPv4 range; a subnet without one can hold no balancer.
+    pub v4: Option<Ipv4Net>,
+    /// Its IPv6 range.
+    pub v6: Option<Ipv6Net>,
+    /// Its tags.
+    pub tags: Tags,
+    /// How many of its IPv4 addresses are free.
+    pub free: u32,
+}
+
+/// A route table as AWS describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteTableRead {
+    /// Whether it serves the subnets that have none of their own.
+    pub main: bool,
+    /// The subnets that it serves.
+    pub subnets: BTreeSet<String>,
+    /// Whether it leads to an internet gateway.
+    pub public: bool,
+}
+
+/// An instance as AWS describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceRead {
+    /// Its id.
+    pub id: String,
+    /// Its VPC.
+    pub vpc: String,
+    /// Its private IPv4 addresses.
+    pub addresses: BTreeSet<Ipv4Addr>,
+    /// The security groups of its primary interface.
+    pub security_groups: BTreeSet<String>,
 }
 
 /// How a target is.

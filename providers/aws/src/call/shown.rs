@@ -24,8 +24,17 @@ impl Call {
             Self::DescribeGroupAttributes(_) => (ELB, "DescribeTargetGroupAttributes"),
             Self::DescribeTargetHealth(_) => (ELB, "DescribeTargetHealth"),
             Self::DescribeTags(_) => (ELB, "DescribeTags"),
-            Self::DescribeSecurityGroups(_) => ("ec2", "DescribeSecurityGroups"),
+            Self::DescribeSecurityGroups(_) | Self::DescribeGroupsOfVpc(_) => {
+                ("ec2", "DescribeSecurityGroups")
+            }
             Self::DescribeSecurityGroupRules(_) => ("ec2", "DescribeSecurityGroupRules"),
+            Self::DescribeVpc(_) => ("ec2", "DescribeVpcs"),
+            Self::DescribeSubnets(_) => ("ec2", "DescribeSubnets"),
+            Self::DescribeRouteTables(_) => ("ec2", "DescribeRouteTables"),
+            Self::DescribeZones => ("ec2", "DescribeAvailabilityZones"),
+            Self::DescribeInstances(_) | Self::DescribeInstancesAt { .. } => {
+                ("ec2", "DescribeInstances")
+            }
             Self::CreateSecurityGroup { .. } => ("ec2", "CreateSecurityGroup"),
             Self::AuthorizeIngress { .. } => ("ec2", "AuthorizeSecurityGroupIngress"),
             Self::RevokeIngress { .. } => ("ec2", "RevokeSecurityGroupIngress"),
@@ -64,7 +73,15 @@ impl fmt::Display for Call {
             Self::DescribeBalancerNamed(name) | Self::DescribeGroupNamed(name) => {
                 write!(f, " name={name}")
             }
-            Self::DescribeAllBalancers | Self::DescribeAllGroups => Ok(()),
+            Self::DescribeAllBalancers | Self::DescribeAllGroups | Self::DescribeZones => Ok(()),
+            Self::DescribeVpc(vpc) => write!(f, " {vpc}"),
+            Self::DescribeSubnets(vpc)
+            | Self::DescribeRouteTables(vpc)
+            | Self::DescribeGroupsOfVpc(vpc) => write!(f, " of {vpc}"),
+            Self::DescribeInstances(ids) => write!(f, " {}", joined(ids)),
+            Self::DescribeInstancesAt { vpc, addresses } => {
+                write!(f, " of {vpc} at {}", joined(addresses))
+            }
             Self::DescribeListeners(id)
             | Self::DescribeListenerCertificates(id)
             | Self::DescribeBalancerAttributes(id)

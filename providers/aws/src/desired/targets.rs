@@ -41,7 +41,7 @@ fn instances(
     port: &ServicePort,
 ) -> Option<BTreeSet<Target>> {
     let port = port.node_port.filter(|port| *port > 0)?;
-    let ids = selected(input, labels).filter_map(instance_id);
+    let ids = selected(input, labels).filter_map(Node::instance);
     Some(
         ids.map(|id| Target {
             id: id.to_owned(),
@@ -87,15 +87,9 @@ fn selected<'a>(
     })
 }
 
-/// `aws:///zone/i-0123` names an instance; nodes elsewhere have other forms.
-fn instance_id(node: &Node) -> Option<&str> {
-    let id = node.provider_id.as_deref()?.strip_prefix("aws://")?;
-    id.rsplit('/').next().filter(|id| id.starts_with("i-"))
-}
-
 pub(super) fn nodes_without_instance(input: &Input<'_>, wishes: &Wishes) -> Vec<Refusal> {
     selected(input, &wishes.node_labels)
-        .filter(|node| instance_id(node).is_none())
+        .filter(|node| node.instance().is_none())
         .map(|node| {
             Refusal::new(
                 Reason::NodeWithoutInstance,

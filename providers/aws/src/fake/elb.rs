@@ -188,13 +188,13 @@ impl Fake {
     ) -> Result<(), Failure> {
         let mut zones = BTreeSet::new();
         for (id, place) in places {
-            let Some((zone, range)) = self.subnets.get(id) else {
+            let Some(subnet) = self.subnets.get(id) else {
                 return refuse("SubnetNotFound", id);
             };
-            if !zones.insert(zone) {
+            if !zones.insert(&subnet.zone) {
                 return refuse(
                     "InvalidConfigurationRequest",
-                    format!("two subnets in {zone}"),
+                    format!("two subnets in {}", subnet.zone),
                 );
             }
             if held.get(id) == Some(place) {
@@ -215,7 +215,7 @@ impl Fake {
             }
             if let Some(address) = place.private_v4
                 && (scheme != Scheme::Internal
-                    || !range.contains(&address)
+                    || !subnet.v4.is_some_and(|range| range.contains(&address))
                     || self.has_private(address))
             {
                 return refuse("InvalidConfigurationRequest", address.to_string());

@@ -198,7 +198,7 @@ impl Fake {
 
     fn may_register(&self, arn: &str, target: &Target) -> Result<(), Failure> {
         let fits = match self.group(arn)?.spec.kind.target_type {
-            TargetType::Instance => self.instances.contains(&target.id),
+            TargetType::Instance => self.instances.contains_key(&target.id),
             TargetType::Ip => target.id.parse().is_ok_and(|address: std::net::IpAddr| {
                 target.outside != self.ranges.iter().any(|range| range.contains(&address))
             }),

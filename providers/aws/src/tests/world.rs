@@ -1,13 +1,13 @@
 //! A cluster with one Service, and the loop that a controller runs: survey, look, plan, apply, publish.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use herald_spi::{NodeName, Port, Protocol, ServiceKey};
 
 use crate::{
-    Apply, Call, Endpoint, Failure, Id, Input, Look, Memory, Network, Node, NodeGroup, Outcome,
-    Owner, Plan, Publish, Reply, Service, ServicePort, Settings, State, Subnet, Survey, Tags,
-    Wanted, desired, fake::Fake, plan,
+    Apply, Call, Discovery, Endpoint, Failure, Id, Input, InstanceRead, Look, Memory, Network,
+    Node, NodeGroup, Outcome, Owner, Plan, Publish, Reply, RouteTableRead, Service, ServicePort,
+    Settings, Site, Sought, State, SubnetRead, Survey, Tags, Wanted, desired, fake::Fake, plan,
 };
 
 pub(crate) const PREFIX: &str = "service.beta.kubernetes.io/aws-load-balancer-";
@@ -54,46 +54,39 @@ impl World {
         aws.allocations = (1..=6)
             .map(|number| (format!("eipalloc-{number}"), None))
             .collect();
-        let mut network = Network {
-            vpc: "vpc-1".to_owned(),
-            ranges: aws.ranges.clone(),
-            ..Network::default()
-        };
         for (kind, row) in [("private", 0_u8), ("public", 10), ("spare", 20)] {
             for (at, zone) in (0_u8..).zip(["a", "b", "c"]) {
-                let v4 = format!("10.0.{}.0/24", row + at).parse().unwrap();
-                let id = format!("subnet-{kind}-{zone}");
-                aws.subnets.insert(id.clone(), (zone.to_owned(), v4));
-                network.subnets.push(Subnet {
-                    id,
-                    zone: zone.to_owned(),
-                    locale: String::new(),
-                    v4,
-                    v6: Some(format!("2001:db8:{}::/64", row + at).parse().unwrap()),
-                    tags: match kind {
-                        "private" => {
-                            [("kubernetes.io/role/internal-elb".to_owned(), "1".to_owned())].into()
-                        }
-                        "public" => [("kubernetes.io/role/elb".to_owned(), "1".to_owned())].into(),
-                        _ => BTreeMap::new(),
-                    },
-                    free: 200,
-                    public: kind == "public",
-                });
+                let subnet = subnet(kind, zone, row + at);
+                aws.subnets.insert(subnet.id.clone(), subnet);
             }
         }
+        aws.tables = vec![
+            RouteTableRead {
+                main: true,
+                ..RouteTableRead::default()
+            },
+            RouteTableRead {
+                subnets: ["a", "b", "c"]
+                    .map(|zone| format!("subnet-public-{zone}"))
+                    .into(),
+                public: true,
+                ..RouteTableRead::default()
+            },
+        ];
         let group = make(
             &mut aws,
             Call::CreateSecurityGroup {
                 name: "nodes".to_owned(),
                 vpc: "vpc-1".to_owned(),
-                tags: foreign(),
+                tags: [("kubernetes.io/cluster/prod".to_owned(), "owned".to_owned())].into(),
             },
         );
         for number in 1..=9 {
-            aws.instances.insert(format!("i-{number}"));
+            let read = instance(&aws, number, &group);
+            aws.instances.insert(read.id.clone(), read);
         }
-        let nodes = (1..=3).map(|number| node(number, &group)).collect();
+        let nodes: Vec<Node> = (1..=3).map(|number| node(number, &group)).collect();
+        let network = discovered(&mut aws, Sought::default()).network;
         let memory = Memory::new(aws.now);
         let mut world = Self {
             aws,
@@ -329,6 +322,44 @@ impl World {
             .iter()
             .partition(|line| line.starts_with("Describe"));
         (reads.len(), writes.len())
+    }
+}
+
+/// What a reading of the network finds.
+pub(crate) fn discovered(aws: &mut Fake, sought: Sought) -> Site {
+    let mut reading = Discovery::new("prod", Some("vpc-1"), sought, aws.now);
+    while let Some(call) = reading.next_call() {
+        reading.take(aws.call(&call));
+    }
+    reading.finish().unwrap()
+}
+
+fn subnet(kind: &str, zone: &str, row: u8) -> SubnetRead {
+    let role = match kind {
+        "private" => Some("kubernetes.io/role/internal-elb"),
+        "public" => Some("kubernetes.io/role/elb"),
+        _ => None,
+    };
+    SubnetRead {
+        id: format!("subnet-{kind}-{zone}"),
+        zone: zone.to_owned(),
+        outpost: None,
+        v4: Some(format!("10.0.{row}.0/24").parse().unwrap()),
+        v6: Some(format!("2001:db8:{row}::/64").parse().unwrap()),
+        tags: role
+            .map(|role| (role.to_owned(), "1".to_owned()))
+            .into_iter()
+            .collect(),
+        free: 200,
+    }
+}
+
+fn instance(aws: &Fake, number: u8, group: &str) -> InstanceRead {
+    InstanceRead {
+        id: format!("i-{number}"),
+        vpc: aws.vpc.clone(),
+        addresses: [Ipv4Addr::new(10, 0, 20, number)].into(),
+        security_groups: [group.to_owned()].into(),
     }
 }
 
