@@ -53,6 +53,9 @@ impl Failure {
     /// The code where the connection failed or the time was over: the call may have been done.
     pub const NO_ANSWER: &str = "NoAnswer";
 
+    /// The code where there are no credentials to sign with: nothing was sent.
+    pub const NO_CREDENTIALS: &str = "NoCredentials";
+
     /// A failure.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
@@ -105,7 +108,8 @@ impl Failure {
             "InternalError" | "InternalFailure" | "ServiceUnavailable" | "Unavailable" => {
                 (Remedy::Wait(10), Reason::Unreachable)
             }
-            "ExpiredToken"
+            Self::NO_CREDENTIALS
+            | "ExpiredToken"
             | "ExpiredTokenException"
             | "RequestExpired"
             | "InvalidClientTokenId"

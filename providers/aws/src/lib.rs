@@ -65,4 +65,4 @@ pub use owner::{Owner, Ownership, Role};
 pub use plan::{Part, Plan, Publish, Step, Trouble, Wait, plan};
 pub use refusal::{Reason, Refusal};
 pub use settings::{NodePorts, Settings};
-pub use words::{Alpn, Id, Moment, Probe, Scheme, Stack, TargetFamily, TargetType, Wire};
+pub use words::{Alpn, Id, Moment, Probe, Scheme, Stack, TargetFamily, TargetType, Wire, Word};
