@@ -54,7 +54,7 @@ impl<E: Executor> Side<E> {
         if let Ok(Reply::Rules(rules)) = &answer {
             self.rules = rules.iter().map(|rule| rule.id.clone()).collect();
         }
-        let mut text = match answer.map(plain) {
+        let mut text = match answer.map(|reply| plain(self.renamed(reply))) {
             Ok(reply) => format!("{reply:?}"),
             Err(Failure { code, .. }) => code,
         };
@@ -65,6 +65,32 @@ impl<E: Executor> Side<E> {
             text = text.replace(id, name);
         }
         text
+    }
+
+    /// With our names in what is ordered by name.
+    fn renamed(&self, reply: Reply) -> Reply {
+        let name = |id: String| {
+            let known = self.made.iter().find(|(_, made)| **made == id);
+            known.map_or_else(|| id.clone(), |(name, _)| name.clone())
+        };
+        match reply {
+            Reply::Tags(tags) => Reply::Tags(
+                tags.into_iter()
+                    .map(|(id, tags)| (name(id), tags))
+                    .collect(),
+            ),
+            Reply::SecurityGroups(ids) => {
+                Reply::SecurityGroups(ids.into_iter().map(name).collect())
+            }
+            Reply::Balancers(mut read) => {
+                for read in &mut read {
+                    let groups = std::mem::take(&mut read.security_groups);
+                    read.security_groups = groups.into_iter().map(name).collect();
+                }
+                Reply::Balancers(read)
+            }
+            other => other,
+        }
     }
 }
 
@@ -88,6 +114,7 @@ fn plain(mut reply: Reply) -> Reply {
             rules.iter_mut().for_each(|rule| rule.id.clear());
             rules.sort_by_cached_key(|rule| rule.permit.clone());
         }
+        Reply::Groups(read) => read.sort_by_cached_key(|read| read.name.clone()),
         Reply::Listeners(read) => read.sort_by_key(|read| read.port),
         Reply::Subnets(read) => {
             read.iter_mut().for_each(|read| read.free = 0);
