@@ -3,6 +3,8 @@
 //!
 //! A call that reaches the executor names only known objects: see [`Call::resolve`].
 
+#[cfg(test)]
+mod policy;
 mod reply;
 mod shown;
 
