@@ -1,15 +1,21 @@
 //! A token bucket: so many calls at once, and so many a second after that. Whoever comes when it is empty is told how long
-//! to wait, in the order of coming; whoever would wait too long is turned away. Pure: the time is an argument.
+//! to wait, in the order of coming; whoever would wait too long is turned away. When AWS asks for fewer calls the rate halves,
+//! and comes back within a minute. Pure: the time is an argument.
 
 use std::time::Duration;
 
 /// The longest wait; who would wait longer asks again later instead.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// After so many seconds without a complaint the rate is what it was.
+const RECOVERY: f64 = 60.0;
+/// However often AWS complains, this part of the rate remains.
+const LEAST: f64 = 1.0 / 8.0;
 
 /// A bucket. It may owe tokens to those who wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bucket {
-    per_second: f64,
+    full_rate: f64,
+    rate: f64,
     most: f64,
     tokens: f64,
     at: Duration,
@@ -20,7 +26,8 @@ impl Bucket {
     pub(crate) fn new(at_once: u32, per_second: u32) -> Self {
         let most = f64::from(at_once);
         Self {
-            per_second: f64::from(per_second),
+            full_rate: f64::from(per_second),
+            rate: f64::from(per_second),
             most,
             tokens: most,
             at: Duration::ZERO,
@@ -29,15 +36,27 @@ impl Bucket {
 
     /// How long the next call waits; `None`: too long, and nothing is taken.
     pub(crate) fn take(&mut self, now: Duration) -> Option<Duration> {
-        let passed = now.saturating_sub(self.at).as_secs_f64();
-        self.at = self.at.max(now);
-        self.tokens = (self.tokens + passed * self.per_second).min(self.most);
-        let wait = Duration::from_secs_f64(((1.0 - self.tokens) / self.per_second).max(0.0));
+        self.pass(now);
+        let wait = Duration::from_secs_f64(((1.0 - self.tokens) / self.rate).max(0.0));
         if wait > PATIENCE {
             return None;
         }
         self.tokens -= 1.0;
         Some(wait)
+    }
+
+    /// AWS asks for fewer calls: no more bursts, and half the rate.
+    pub(crate) fn complain(&mut self, now: Duration) {
+        self.pass(now);
+        self.rate = (self.rate / 2.0).max(self.full_rate * LEAST);
+        self.tokens = self.tokens.min(0.0);
+    }
+
+    fn pass(&mut self, now: Duration) {
+        let passed = now.saturating_sub(self.at).as_secs_f64();
+        self.at = self.at.max(now);
+        self.tokens = (self.tokens + passed * self.rate).min(self.most);
+        self.rate = (self.rate + passed * self.full_rate / RECOVERY).min(self.full_rate);
     }
 }
 
@@ -92,6 +111,30 @@ mod tests {
             let within = done[at..].iter().filter(|moment| **moment < end).count();
             assert!(within <= 10 + 5 * 10 + 1, "{within} within 10 s");
         }
+    }
+
+    #[test]
+    fn a_complaint_halves_the_rate_and_a_minute_heals_it() {
+        let mut bucket = Bucket::new(10, 8);
+        bucket.complain(seconds(0));
+        assert_eq!(bucket.take(seconds(0)), Some(Duration::from_millis(250)));
+        assert_eq!(bucket.take(seconds(0)), Some(Duration::from_millis(500)));
+        for _ in 0..10 {
+            bucket.complain(seconds(0));
+        }
+        assert_eq!(bucket.take(seconds(0)), Some(seconds(3)));
+
+        let waits = |bucket: &mut Bucket, now| -> Vec<_> {
+            (0..12)
+                .map(|_| bucket.take(now).unwrap().as_millis())
+                .collect()
+        };
+        let mut healed = bucket;
+        healed.pass(seconds(60));
+        assert_eq!(
+            waits(&mut healed, seconds(60)),
+            waits(&mut Bucket::new(10, 8), seconds(60))
+        );
     }
 
     #[test]

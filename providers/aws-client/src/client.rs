@@ -51,7 +51,7 @@ impl Client {
         let config = loader.load().await;
         let region = config.region().ok_or(ConnectError::NoRegion)?.to_string();
         let pace = Arc::new(Pace::new());
-        let counting = Counting(observer);
+        let counting = Counting::new(observer, Arc::clone(&pace));
         Ok(Self {
             elb: Elb::new(&config, counting.clone(), Arc::clone(&pace)),
             ec2: Ec2::new(&config, &region, counting, pace),

@@ -1,8 +1,9 @@
-//! Tells somebody of every attempt, those that are tried again included: what AWS refuses for being too many shows here
-//! and nowhere else.
+//! Hears of every attempt, those that are tried again included: what AWS refuses for being too many shows here and nowhere
+//! else. It slows the next ones down, and somebody may count them.
 
 use std::{fmt, sync::Arc};
 
+use aws_runtime::retries::classifiers::THROTTLING_ERRORS;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -14,7 +15,10 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::config_bag::ConfigBag;
 use herald_aws::Failure;
 
-use crate::failure::code_in;
+use crate::{
+    failure::code_in,
+    pace::{Lane, Pace},
+};
 
 /// Who counts attempts, for metrics.
 pub trait Observer: Send + Sync + 'static {
@@ -24,7 +28,16 @@ pub trait Observer: Send + Sync + 'static {
 
 /// Sits in every client.
 #[derive(Clone)]
-pub(crate) struct Counting(pub(crate) Arc<dyn Observer>);
+pub(crate) struct Counting {
+    observer: Arc<dyn Observer>,
+    pace: Arc<Pace>,
+}
+
+impl Counting {
+    pub(crate) fn new(observer: Arc<dyn Observer>, pace: Arc<Pace>) -> Self {
+        Self { observer, pace }
+    }
+}
 
 impl fmt::Debug for Counting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,7 +56,8 @@ impl Intercept for Counting {
         _components: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let operation = config.load::<Metadata>().map_or("", Metadata::name);
+        let metadata = config.load::<Metadata>();
+        let operation = metadata.map_or("", Metadata::name);
         let code = match (context.output_or_error(), context.response()) {
             (Some(Ok(_)), _) => "OK".to_owned(),
             (_, Some(response)) => {
@@ -52,7 +66,12 @@ impl Intercept for Counting {
             }
             (_, None) => Failure::NO_ANSWER.to_owned(),
         };
-        self.0.attempted(operation, &code);
+        if THROTTLING_ERRORS.contains(&code.as_str()) {
+            let family = metadata.map_or("", Metadata::service);
+            let lane = Lane::of(family, operation.starts_with("Describe"));
+            self.pace.complain(lane);
+        }
+        self.observer.attempted(operation, &code);
         Ok(())
     }
 }

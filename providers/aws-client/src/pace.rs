@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::bucket::Bucket;
 
-/// What AWS counts together.
+/// What AWS counts together, in the order of the buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
     ElbRead,
@@ -55,6 +55,14 @@ impl Pace {
         Self {
             since: Instant::now(),
             buckets: Mutex::new(lanes.map(bucket)),
+        }
+    }
+
+    /// AWS asks for fewer of these.
+    pub(crate) fn complain(&self, lane: Lane) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.get_mut(lane as usize) {
+            bucket.complain(self.since.elapsed());
         }
     }
 
