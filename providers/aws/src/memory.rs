@@ -1,0 +1,117 @@
+//! What one Service's reconciles remember of each other. It saves reads and bridges the seconds in which AWS does not
+//! show what it has just made; nothing is lost with it that tags do not say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    call::{Call, Reply},
+    inventory::Hints,
+    model::Attributes,
+    words::Moment,
+};
+
+/// After so many seconds AWS shows everything that was made.
+pub const SETTLE: u64 = 60;
+
+/// What was made and read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Objects of ours.
+    pub(crate) hints: Hints,
+    /// Names at which something stands that the tags did not lead to.
+    pub(crate) names: BTreeSet<(Kind, String)>,
+    /// Attributes by ARN, as they were read.
+    pub(crate) attributes: BTreeMap<String, Attributes>,
+    /// Certificates by the listener's ARN, as they were read.
+    pub(crate) certificates: BTreeMap<String, BTreeSet<String>>,
+    /// When something was made last, or the process began.
+    made: Moment,
+    /// When the region was surveyed last.
+    surveyed: Moment,
+}
+
+/// What has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Balancer,
+    Group,
+}
+
+impl Memory {
+    /// Of a process that begins now: it may have made something just before it ended.
+    #[must_use]
+    pub fn new(now: Moment) -> Self {
+        Self {
+            hints: Hints::default(),
+            names: BTreeSet::new(),
+            attributes: BTreeMap::new(),
+            certificates: BTreeMap::new(),
+            made: now,
+            surveyed: Moment::default(),
+        }
+    }
+
+    /// Adds what a survey of the region has found for this Service.
+    pub fn survey(&mut self, hints: &Hints, at: Moment) {
+        self.surveyed = at;
+        self.hints.balancers.extend(hints.balancers.iter().cloned());
+        self.hints.groups.extend(hints.groups.iter().cloned());
+    }
+
+    /// Forgets what others may have changed, so that it is read again.
+    pub fn refresh(&mut self) {
+        self.attributes.clear();
+        self.certificates.clear();
+    }
+
+    /// Whether the next survey tells more than the last: that was before everything could be seen. Whoever goes on
+    /// reconciling takes it from the shared one when that is renewed; whoever deletes waits for it.
+    #[must_use]
+    pub fn wants_survey(&self, now: Moment) -> bool {
+        self.is_settled(now) && !self.is_sure(now)
+    }
+
+    /// Whether everything that was made must have appeared by now.
+    pub(crate) fn is_settled(&self, now: Moment) -> bool {
+        now.since(self.made) >= SETTLE
+    }
+
+    /// Whether a survey after that has shown what there is.
+    pub(crate) fn is_sure(&self, now: Moment) -> bool {
+        self.is_settled(now) && self.surveyed.since(self.made) >= SETTLE
+    }
+
+    /// Takes note of a call that was done.
+    pub(crate) fn note(&mut self, call: &Call, reply: &Reply, now: Moment) {
+        if let Reply::Made(id) = reply {
+            self.made = now;
+            match call {
+                Call::CreateBalancer(_) => drop(self.hints.balancers.insert(id.clone())),
+                Call::CreateGroup(_) => drop(self.hints.groups.insert(id.clone())),
+                _ => {}
+            }
+        }
+        match call {
+            Call::ModifyBalancerAttributes { balancer: id, .. }
+            | Call::ModifyGroupAttributes { group: id, .. }
+            | Call::ModifyListenerAttributes { listener: id, .. } => {
+                self.attributes.remove(id.as_str());
+            }
+            Call::ModifyListener { listener, .. }
+            | Call::AddCertificate { listener, .. }
+            | Call::RemoveCertificate { listener, .. } => {
+                self.certificates.remove(listener.as_str());
+            }
+            Call::DeleteBalancer(id) => self.forget(id.as_str()),
+            Call::DeleteGroup(id) => self.forget(id.as_str()),
+            _ => {}
+        }
+    }
+
+    /// There is no such object any more.
+    pub(crate) fn forget(&mut self, arn: &str) {
+        self.hints.balancers.remove(arn);
+        self.hints.groups.remove(arn);
+        self.attributes.remove(arn);
+    }
+}
