@@ -1,5 +1,6 @@
 //! The command line: what can be said, and which part of Herald does it.
 
+mod aws;
 mod crds;
 mod explain;
 mod output;
@@ -65,6 +66,9 @@ enum Command {
     /// Move addresses back to preferred nodes, and evenly over equal ones, one a second and without a break.
     #[command(after_help = REBALANCE_HELP)]
     Rebalance(RebalanceArgs),
+    /// Look at what the controller makes in AWS.
+    #[command(subcommand)]
+    Aws(aws::AwsCommand),
 }
 
 /// What both processes take.
@@ -91,6 +95,8 @@ struct ControllerArgs {
     /// Where to serve /livez, /readyz and /metrics.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9470")]
     http: SocketAddr,
+    #[command(flatten)]
+    aws: aws::AwsArgs,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -98,6 +104,7 @@ enum DefaultProvider {
     #[default]
     Layer2,
     Node,
+    AwsNlb,
     None,
 }
 

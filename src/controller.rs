@@ -13,6 +13,8 @@
 //! only after the status no longer names its address. A controller that dies between two steps leaves a lock that
 //! its successor reads before it gives out anything.
 
+mod charge;
+pub mod cloud;
 mod errand;
 mod events;
 mod execute;

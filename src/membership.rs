@@ -3,7 +3,7 @@
 //! Owns: who is alive on which segment, what each of them claims there, and the datagrams by which they know. Never
 //! decides who should own an address (`placement`), and knows neither Kubernetes nor frames. One interface is one
 //! segment: what is heard on it says who shares it, and nothing that is heard elsewhere does. Beside the segments agents
-//! send each other a word by their nodes' InternalIPs now and then: [`second_path`] says what that may decide.
+//! send each other a word by their nodes' InternalIPs now and then: `second_path` says what that may decide.
 //!
 //! ```text
 //!                  ┌─────────────────────────── Membership (pure) ──────────────────────────────┐

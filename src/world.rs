@@ -8,6 +8,7 @@
 //! ```
 
 mod allocation;
+mod aws;
 mod endpoints;
 mod host;
 mod namespace;
@@ -20,6 +21,7 @@ mod service;
 mod table;
 
 pub use allocation::{AllocationRecord, LockKey};
+pub use aws::{AwsEndpoint, AwsLeft, AwsNode, AwsService, AwsSlice};
 pub use endpoints::SliceRecord;
 pub use host::{Announcement, Announcements, HostFacts, HostRecord};
 pub use namespace::NamespaceRecord;

@@ -47,6 +47,11 @@ pub const METALLB_ADDRESSES: &str = "metallb.io/loadBalancerIPs";
 /// MetalLB's word for [`ANNOTATION_SHARING_KEY`].
 pub const METALLB_SHARING_KEY: &str = "metallb.io/allow-shared-ip";
 
+/// Prefix of the annotations that the AWS Load Balancer Controller and cloud-provider-aws read.
+pub const AWS_ANNOTATION_PREFIX: &str = "service.beta.kubernetes.io/";
+/// Prefix of the annotations on weighted target groups.
+pub const AWS_ACTIONS_PREFIX: &str = "service.beta.kubernetes.io/actions.";
+
 /// Prefix of the load balancer classes.
 pub const CLASS_PREFIX: &str = "herald.dev/";
 /// The class served by pools and announced by ARP and NDP.
@@ -54,6 +59,10 @@ pub const CLASS_LAYER2: &str = "herald.dev/layer2";
 
 /// The class served by addresses of nodes.
 pub const CLASS_NODE: &str = "herald.dev/node";
+/// The class served by a Network Load Balancer.
+pub const CLASS_AWS_NLB: &str = "herald.dev/aws-nlb";
+/// On a Service while anything in AWS may be there for it.
+pub const FINALIZER_AWS_NLB: &str = "herald.dev/aws-nlb";
 
 /// Condition on a Service: are its node ports as was asked for; left out where nothing was.
 pub const CONDITION_NODE_PORTS: &str = "herald.dev/NodePorts";
@@ -61,11 +70,14 @@ pub const CONDITION_NODE_PORTS: &str = "herald.dev/NodePorts";
 pub const CONDITION_ALLOCATED: &str = "herald.dev/AddressAllocated";
 /// Condition on a Service: does a node announce its addresses on the LAN; left out where no agent speaks of it.
 pub const CONDITION_ANNOUNCED: &str = "herald.dev/Announced";
+/// Condition on a Service: has the cloud made its balancer, and if not, why.
+pub const CONDITION_PROVISIONED: &str = "herald.dev/Provisioned";
 /// All conditions that the controller writes on Services.
-pub const CONDITIONS: [&str; 3] = [
+pub const CONDITIONS: [&str; 4] = [
     CONDITION_ALLOCATED,
     CONDITION_ANNOUNCED,
     CONDITION_NODE_PORTS,
+    CONDITION_PROVISIONED,
 ];
 /// Prefix of all of Herald's conditions on Services.
 pub const CONDITION_PREFIX: &str = "herald.dev/";

@@ -1,6 +1,6 @@
 //! Who makes an address reach the cluster, as users name it.
 
-use super::names::{CLASS_LAYER2, CLASS_NODE};
+use super::names::{CLASS_AWS_NLB, CLASS_LAYER2, CLASS_NODE};
 
 /// A provider that this version has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,11 +10,13 @@ pub enum Provider {
     Layer2,
     /// Addresses of nodes.
     Node,
+    /// A Network Load Balancer in AWS.
+    AwsNlb,
 }
 
 impl Provider {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Layer2, Self::Node];
+    pub const ALL: [Self; 3] = [Self::Layer2, Self::Node, Self::AwsNlb];
 
     /// The word of the annotation `herald.dev/provider`.
     #[must_use]
@@ -22,6 +24,7 @@ impl Provider {
         match self {
             Self::Layer2 => "layer2",
             Self::Node => "node",
+            Self::AwsNlb => "aws-nlb",
         }
     }
 
@@ -31,6 +34,7 @@ impl Provider {
         match self {
             Self::Layer2 => CLASS_LAYER2,
             Self::Node => CLASS_NODE,
+            Self::AwsNlb => CLASS_AWS_NLB,
         }
     }
 

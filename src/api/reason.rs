@@ -47,6 +47,10 @@ reasons! {
     ADDRESS_REPLACED = "AddressReplaced",
     /// A Herald node that is not heard answers for it.
     PEER_UNHEARD = "PeerUnheard",
+    /// The cloud's balancer serves the Service.
+    PROVISIONED = "Provisioned",
+    /// What is in the cloud for the Service is being deleted.
+    DEPROVISIONING = "Deprovisioning",
     /// The pool gives out addresses.
     READY = "Ready",
     /// The pool sets a field that this version does not obey.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     AgentArgs, Cli, Command, ControllerArgs, DefaultProvider, Failover, NodePorts, ProcessArgs,
-    crds, explain, pools, rebalance, status,
+    aws, crds, explain, pools, rebalance, status,
 };
 use crate::{agent, api::NodePortPolicy, cluster, controller, membership, telemetry};
 
@@ -30,6 +30,7 @@ pub fn main() -> ExitCode {
         Command::Pools(args) => return answer(pools::show(args)),
         Command::Explain(args) => return answer(explain::show(args)),
         Command::Rebalance(args) => return answer(rebalance::ask(args)),
+        Command::Aws(command) => return answer(aws::show(command)),
     };
     result.unwrap_or_else(|error| {
         eprintln!("herald: {error:#}");
@@ -49,6 +50,8 @@ fn answer(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
 fn run_controller(args: ControllerArgs) -> anyhow::Result<ExitCode> {
     start(&args.process);
     on_one_thread(async move {
+        let client = cluster::connect().await?;
+        let cloud = args.aws.options(&client).await?;
         let options = controller::Options {
             namespace: args.process.namespace,
             classes: args.default_provider.classes(),
@@ -58,8 +61,8 @@ fn run_controller(args: ControllerArgs) -> anyhow::Result<ExitCode> {
             },
             http: args.http,
             identity: identity(),
+            cloud,
         };
-        let client = cluster::connect().await?;
         controller::run(client, options, stop_on_signals()?).await?;
         Ok(ExitCode::SUCCESS)
     })
@@ -99,6 +102,7 @@ impl DefaultProvider {
         match self {
             Self::Layer2 => cluster::Classes::Default,
             Self::Node => cluster::Classes::OnNodes,
+            Self::AwsNlb => cluster::Classes::OnAws,
             Self::None => cluster::Classes::OwnOnly,
         }
     }
@@ -108,6 +112,7 @@ impl DefaultProvider {
         match self {
             Self::Layer2 => "layer2",
             Self::Node => "node",
+            Self::AwsNlb => "aws-nlb",
             Self::None => "none",
         }
     }

@@ -37,6 +37,8 @@ pub enum Classes {
     Default,
     /// The same, but those without a class get addresses of nodes.
     OnNodes,
+    /// The same, but those without a class get a Network Load Balancer.
+    OnAws,
     /// Only those with one of Herald's classes.
     OwnOnly,
 }
@@ -57,6 +59,7 @@ impl Classes {
         match self {
             Self::Default | Self::OwnOnly => Provider::Layer2,
             Self::OnNodes => Provider::Node,
+            Self::OnAws => Provider::AwsNlb,
         }
     }
 }
@@ -144,7 +147,14 @@ pub fn service(service: &Service) -> Option<ServiceRecord> {
                 .is_some_and(|c| c.holds && c.reason == api::Reason::DISABLED.as_str()),
         node_ports,
         announced: own_condition(api::CONDITION_ANNOUNCED).map(Box::new),
+        provisioned: own_condition(api::CONDITION_PROVISIONED).map(Box::new),
+        kept_by_aws: is_kept_by_aws(&service.metadata),
     })
+}
+
+pub(super) fn is_kept_by_aws(metadata: &ObjectMeta) -> bool {
+    let mut finalizers = metadata.finalizers.iter().flatten();
+    finalizers.any(|finalizer| finalizer == api::FINALIZER_AWS_NLB)
 }
 
 fn ingress(entry: &LoadBalancerIngress) -> IngressRecord {

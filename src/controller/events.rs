@@ -123,6 +123,7 @@ async fn publish(client: Client, instance: String, service: ServiceKey, notice: 
         action: match notice.type_ {
             api::CONDITION_NODE_PORTS => "SwitchNodePorts",
             api::CONDITION_ANNOUNCED => "Announce",
+            api::CONDITION_PROVISIONED => "Provision",
             _ => "Allocate",
         },
         reason: notice.verdict.reason.to_string(),

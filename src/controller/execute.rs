@@ -75,7 +75,7 @@ impl Executor {
     }
 
     async fn ask(&self, service: &ServiceKey, call: Call<'_>) -> Result<Reply, Failure> {
-        let services = || Api::<Service>::namespaced(self.client.clone(), &service.namespace);
+        let services = || self.services(&service.namespace);
         let locks = || Api::<AddressAllocation>::all(self.client.clone());
         match call {
             Call::ReadService => Ok(match self.call(services().get_opt(&service.name)).await? {
@@ -91,21 +91,12 @@ impl Executor {
                     .await
             }
             Call::PatchNodePorts(patch) => {
-                let patch: Patch<()> = Patch::Json(patch.json());
-                let params = PatchParams {
-                    field_manager: Some(api::CONTROLLER.to_owned()),
-                    ..PatchParams::default()
-                };
-                let services = services();
-                let written = services.patch(&service.name, &params, &patch);
-                let reply = |service| Some(Reply::Service(found(&service)));
-                match self.decided(written, reply).await {
-                    Err(Failure::Api(kube::Error::Api(status)))
-                        if NodePortPatch::came_late(&status) =>
-                    {
-                        Ok(Reply::Stale)
-                    }
-                    reply => reply,
+                let written = self.patch_node_ports(service, patch);
+                match written.await {
+                    Ok(service) => Ok(Reply::Service(found(&service))),
+                    Err(Failure::Stale(_)) => Ok(Reply::Stale),
+                    Err(Failure::Api(error)) if cluster::is_gone(&error) => Ok(Reply::Gone),
+                    Err(failure) => Err(failure),
                 }
             }
             Call::CreateLock(key, spec) => {
@@ -135,6 +126,29 @@ impl Executor {
         }
     }
 
+    /// Switches node ports.
+    pub(super) async fn patch_node_ports(
+        &self,
+        service: &ServiceKey,
+        patch: &NodePortPatch,
+    ) -> Result<Service, Failure> {
+        let patch: Patch<()> = Patch::Json(patch.json());
+        let params = PatchParams {
+            field_manager: Some(api::CONTROLLER.to_owned()),
+            ..PatchParams::default()
+        };
+        let services = self.services(&service.namespace);
+        match self
+            .call(services.patch(&service.name, &params, &patch))
+            .await
+        {
+            Err(Failure::Api(kube::Error::Api(status))) if NodePortPatch::came_late(&status) => {
+                Err(Failure::Stale(Stale))
+            }
+            written => written,
+        }
+    }
+
     /// The reply of a call, where the API server's refusal is one too.
     async fn decided<T>(
         &self,
@@ -149,7 +163,16 @@ impl Executor {
         }
     }
 
-    async fn call<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+    /// The Services of a namespace.
+    pub(super) fn services(&self, namespace: &str) -> Api<Service> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// Makes a call while this process leads, and does not wait for ever.
+    pub(super) async fn call<T>(
+        &self,
+        call: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Failure> {
         if !self.leadership.holds() {
             return Err(Failure::NotLeading);
         }

@@ -19,7 +19,7 @@ mod patch;
 
 use crate::{
     api::{self, Reason, Verdict},
-    world::{Pin, Pinned, PinnedBy, ServiceRecord, TrafficPolicy},
+    world::{ConditionRecord, Pin, Pinned, PinnedBy, ServiceRecord, TrafficPolicy},
 };
 
 pub use contest::Contest;
@@ -93,6 +93,17 @@ pub fn decide(
             look_again: None,
         },
     }
+}
+
+/// The condition on node ports as it stands.
+pub(super) fn standing(condition: &ConditionRecord) -> Option<Verdict> {
+    condition.verdict(&[
+        Reason::DISABLED,
+        Reason::ENABLED,
+        Reason::NODE_PORTS_PINNED,
+        Reason::NODE_PORTS_NEEDED,
+        Reason::NODE_PORTS_CONTESTED,
+    ])
 }
 
 fn disable(service: &ServiceRecord, contest: &Contest, now: i64) -> Decision {

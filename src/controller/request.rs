@@ -41,9 +41,7 @@ pub fn asked(
     refuse_unknown(service)?;
     may_adopt(service)?;
     let provider = provider(service, default)?;
-    if provider == Provider::Node {
-        refuse_pools_of_nodes(service)?;
-    }
+    refuse_pools(service, provider)?;
     Ok(Asked {
         request: Request {
             service: service.key.clone(),
@@ -217,7 +215,7 @@ fn refuse_unknown(service: &ServiceRecord) -> Result<(), String> {
 }
 
 /// Who serves the Service: its class says so, or the annotation, or the controller's default.
-fn provider(service: &ServiceRecord, default: Provider) -> Result<Provider, String> {
+pub(super) fn provider(service: &ServiceRecord, default: Provider) -> Result<Provider, String> {
     let known = || Provider::ALL.map(Provider::class).join(" or ");
     let by_class = match service.class.as_deref() {
         None => None,
@@ -251,8 +249,13 @@ fn provider(service: &ServiceRecord, default: Provider) -> Result<Provider, Stri
     }
 }
 
-/// Node addresses come from no pool, and nobody can choose among them.
-fn refuse_pools_of_nodes(service: &ServiceRecord) -> Result<(), String> {
+/// Addresses of nodes and of a cloud's balancers come from no pool.
+fn refuse_pools(service: &ServiceRecord, provider: Provider) -> Result<(), String> {
+    let whose = match provider {
+        Provider::Layer2 => return Ok(()),
+        Provider::Node => "addresses of nodes come from no pool",
+        Provider::AwsNlb => "the addresses of a Network Load Balancer come from no pool",
+    };
     let keys = [
         api::ANNOTATION_POOL,
         api::METALLB_POOL,
@@ -263,11 +266,14 @@ fn refuse_pools_of_nodes(service: &ServiceRecord) -> Result<(), String> {
     ];
     let annotated = keys
         .into_iter()
+        // A balancer is no address that could be missing.
+        .chain((provider == Provider::AwsNlb).then_some(api::ANNOTATION_FALLBACK))
         .find(|key| service.annotations.contains_key(key));
     let set = annotated.or(service.requested_ip.as_ref().map(|_| "spec.loadBalancerIP"));
     match set {
         Some(what) => Err(format!(
-            "{what} contradicts the provider node: addresses of nodes come from no pool; remove one of the two"
+            "{what} contradicts the provider {}: {whose}; remove one of the two",
+            provider.word()
         )),
         None => Ok(()),
     }
@@ -419,9 +425,13 @@ mod tests {
                 "is none of \"nodes\", \"none\"",
             ),
             (vec![(api::ANNOTATION_ADOPT, "yes")], "is none of \"true\""),
+            (vec![(api::ANNOTATION_PROVIDER, "bgp")], "does not serve"),
             (
-                vec![(api::ANNOTATION_PROVIDER, "aws-nlb")],
-                "does not serve",
+                vec![
+                    (api::ANNOTATION_PROVIDER, "aws-nlb"),
+                    (api::ANNOTATION_FALLBACK, "nodes"),
+                ],
+                "herald.dev/fallback contradicts the provider aws-nlb",
             ),
             (
                 vec![

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::{
-    Input, Left, Notice, Outcome, Plan, Steward, events,
+    Input, Left, Notice, Outcome, Plan, Steward, cloud, events,
     execute::{Executor, Failure},
     metrics::Metrics,
     peer_key, pool_status,
@@ -49,6 +49,8 @@ pub struct Options {
     pub http: SocketAddr,
     /// This process among all controllers.
     pub identity: String,
+    /// The part that makes balancers in AWS; `None`: there is none.
+    pub cloud: Option<cloud::Options>,
 }
 
 /// Plans that are carried out at the same time.
@@ -76,12 +78,6 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     info!(address = %listener.local_addr().context("no local address")?, "serving health and metrics");
 
     let mut tasks = JoinSet::new();
-    let served = health.clone();
-    tasks.spawn(async move {
-        if let Err(error) = telemetry::serve(listener, served, registry).await {
-            error!(%error, "the HTTP server ended");
-        }
-    });
     let (leadership, election) = campaign(
         client.clone(),
         &options.namespace,
@@ -104,8 +100,30 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     watches.spawn_all(&mut tasks);
 
     let executor = Executor::new(client.clone(), leadership.clone());
+    let beside_cloud = options.cloud.is_some();
+    if let Some(cloud) = options.cloud {
+        let surroundings = cloud::Surroundings {
+            client: client.clone(),
+            leadership: leadership.clone(),
+            executor: executor.clone(),
+            herald: herald.clone(),
+            told: metrics.clone(),
+            reachability: watches.reachability.clone(),
+            classes: options.classes,
+            node_ports: options.node_ports,
+        };
+        tasks.spawn(cloud::run(surroundings, cloud, &mut registry));
+    }
+    let served = health.clone();
+    tasks.spawn(async move {
+        if let Err(error) = telemetry::serve(listener, served, registry).await {
+            error!(%error, "the HTTP server ended");
+        }
+    });
     let mut mind = Mind {
-        steward: Steward::new(options.classes).with_node_ports(options.node_ports),
+        steward: Steward::new(options.classes)
+            .with_node_ports(options.node_ports)
+            .beside_cloud(beside_cloud),
         queue: Queue::default(),
         executor,
         herald,

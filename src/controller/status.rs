@@ -51,7 +51,7 @@ fn ingress(entry: &Ingress) -> LoadBalancerIngress {
     }
 }
 
-fn condition(write: &ConditionWrite, now: Timestamp) -> Condition {
+pub(super) fn condition(write: &ConditionWrite, now: Timestamp) -> Condition {
     let since = write
         .since
         .as_ref()

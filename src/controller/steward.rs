@@ -31,7 +31,7 @@ use std::{
 
 use herald_spi::{PoolName, ServiceKey};
 
-use super::{Plan, node_ports::Contest, plan::Lists, waiting::Waiting};
+use super::{Plan, charge, node_ports::Contest, plan::Lists, waiting::Waiting};
 use crate::{
     api::NodePortPolicy,
     cluster::Classes,
@@ -69,6 +69,8 @@ pub enum Input {
 pub struct Steward {
     classes: Classes,
     node_ports: NodePortPolicy,
+    /// Whether a cloud's part of this controller looks after Services of its own.
+    serves_cloud: bool,
     services: Table<ServiceRecord>,
     pools: Table<PoolRecord>,
     allocations: Table<AllocationRecord>,
@@ -103,6 +105,7 @@ impl Steward {
         Self {
             classes,
             node_ports: NodePortPolicy::Keep,
+            serves_cloud: false,
             services: Table::default(),
             pools: Table::default(),
             allocations: Table::default(),
@@ -128,6 +131,15 @@ impl Steward {
     #[must_use]
     pub fn with_node_ports(self, node_ports: NodePortPolicy) -> Self {
         Self { node_ports, ..self }
+    }
+
+    /// The same, beside a cloud's part that looks after Services of its own.
+    #[must_use]
+    pub fn beside_cloud(self, serves_cloud: bool) -> Self {
+        Self {
+            serves_cloud,
+            ..self
+        }
     }
 
     /// Whether every list that a decision needs has been read.
@@ -215,7 +227,10 @@ impl Steward {
         let mut services: Vec<_> = self.services.iter().map(|(_, s)| Arc::clone(s)).collect();
         services.sort_by(|a, b| (a.created, &a.uid).cmp(&(b.created, &b.uid)));
         for service in &services {
-            if self.is_ours(service) && self.foreign_evidence(service).is_none() {
+            if self.is_ours(service)
+                && !self.is_clouds(service)
+                && self.foreign_evidence(service).is_none()
+            {
                 self.adopt_status(service);
             }
         }
@@ -319,6 +334,7 @@ impl Steward {
         let mut plan = match self.services.get(key).cloned() {
             None => self.plan_end(key),
             Some(service) if service.deleting => self.plan_deletion(&service),
+            Some(service) if self.is_clouds(&service) => self.plan_leaving_to_cloud(&service),
             Some(service) if self.is_ours(&service) => self.serve(&service),
             Some(service) if service.class.is_none() => self.plan_hands_off(&service),
             Some(service) => self.plan_farewell(&service),
@@ -367,6 +383,11 @@ impl Steward {
             }
         }
         look
+    }
+
+    /// Whether the cloud's part looks after it: by its provider, or because something there may be left of it.
+    fn is_clouds(&self, service: &ServiceRecord) -> bool {
+        service.kept_by_aws || self.serves_cloud && charge::is_clouds(service, self.classes)
     }
 
     fn is_ours(&self, service: &ServiceRecord) -> bool {

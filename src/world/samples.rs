@@ -40,6 +40,8 @@ pub(crate) fn service(name: &str) -> ServiceRecord {
         allocated: None,
         node_ports: None,
         announced: None,
+        provisioned: None,
+        kept_by_aws: false,
     }
 }
 

@@ -59,6 +59,10 @@ pub struct ServiceRecord {
     pub node_ports: Option<ConditionRecord>,
     /// Herald's own condition on who announces its addresses.
     pub announced: Option<Box<ConditionRecord>>,
+    /// Herald's own condition on its balancer in the cloud.
+    pub provisioned: Option<Box<ConditionRecord>>,
+    /// Whether the finalizer [`api::FINALIZER_AWS_NLB`] is on it: something in AWS may be there for it.
+    pub kept_by_aws: bool,
 }
 
 /// How an address is served.
@@ -182,6 +186,7 @@ impl ServiceRecord {
         self.allocated.is_some()
             || self.node_ports.is_some()
             || self.announced.is_some()
+            || self.provisioned.is_some()
             || self
                 .annotations
                 .contains_key(api::ANNOTATION_ALLOCATED_FROM)

@@ -79,7 +79,7 @@ async fn status_prints_a_document_for_each_change_and_survives_an_interruption()
     let cluster = Cluster::start().await;
     let mut watch = Watch::start(&cluster, &["status", "--watch", "-o", "json"]);
     let first = watch.document().await;
-    assert_eq!(first, json!({ "well": true, "services": [] }));
+    assert_eq!(first, json!({ "well": true, "services": [], "agents": [] }));
     cluster.service(
         "web",
         json!({}),

@@ -62,6 +62,8 @@ fn service(name: &str) -> Service {
         node_ports_switched: false,
         node_ports: None,
         announced: None,
+        provisioned: None,
+        kept_by_aws: false,
     })
 }
 

@@ -80,6 +80,8 @@ fn new_service(dice: &mut Dice, server: &mut Server, key: ServiceKey) -> Service
         node_ports_switched: false,
         node_ports: None,
         announced: None,
+        provisioned: None,
+        kept_by_aws: false,
     };
     let mut service = Service::new(record);
     if dice.percent(35) {

@@ -183,6 +183,15 @@ impl Cluster {
 impl Controller {
     /// Starts one on any cluster.
     pub fn start(client: Client, classes: Classes) -> Self {
+        Self::start_beside(client, classes, None)
+    }
+
+    /// The same, beside a cloud.
+    pub fn start_beside(
+        client: Client,
+        classes: Classes,
+        cloud: Option<controller::cloud::Options>,
+    ) -> Self {
         let identity = format!("test-{:08x}", rand::random::<u32>());
         let options = controller::Options {
             namespace: "herald-system".into(),
@@ -190,6 +199,7 @@ impl Controller {
             node_ports: herald::api::NodePortPolicy::Keep,
             http: "127.0.0.1:0".parse().unwrap(),
             identity: identity.clone(),
+            cloud,
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(controller::run(client, options, stop.clone()));

@@ -1,6 +1,14 @@
 //! The executor against moto, an AWS that is not Herald's: a Service's life through the whole loop, and that moto and the
 //! strict AWS in memory say the same where both can answer.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on shall fail"
+)]
+
 mod agreement;
 mod moto;
 mod support;

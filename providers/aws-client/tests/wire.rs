@@ -1,5 +1,13 @@
 //! What the client does with an AWS that says what the test wants: nothing, refusals, half of a list.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on shall fail"
+)]
+
 mod support;
 
 use std::{

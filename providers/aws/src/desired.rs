@@ -167,6 +167,20 @@ pub fn desired(input: &Input<'_>, settings: &Settings, present: &Present) -> Wan
     }
 }
 
+/// For a request that is wrong by what is not the provider's to know: nothing changes but the targets.
+#[must_use]
+pub fn held(input: &Input<'_>, settings: &Settings) -> Wanted {
+    Wanted::Held(Held {
+        owner: Owner {
+            cluster: settings.cluster.clone(),
+            uid: input.service.uid.clone(),
+            service: input.service.key.clone(),
+        },
+        refusals: Vec::new(),
+        targets: targets::held(input, settings),
+    })
+}
+
 fn build(
     input: &Input<'_>,
     settings: &Settings,

@@ -46,7 +46,7 @@ pub use call::{
     RuleRead, State, SubnetRead,
 };
 pub use desired::{
-    Desired, Groups, Held, HeldTargets, PortWish, Present, Security, Wanted, desired,
+    Desired, Groups, Held, HeldTargets, PortWish, Present, Security, Wanted, desired, held,
 };
 pub use discovery::{Discovery, Site, Sought, discover};
 pub use executor::Executor;

@@ -6,7 +6,7 @@ use herald_spi::ServiceKey;
 
 use super::{Steward, locks::version};
 use crate::{
-    controller::{Left, Letting, Plan, StatusWrite, Unlock, Version},
+    controller::{Left, Letting, Plan, StatusWrite, Unlock, Version, charge},
     ipam::{Holder, Reservation},
     world::{LockKey, ServiceRecord},
 };
@@ -42,6 +42,14 @@ impl Steward {
         let mut plan = self.plan_release(service);
         plan.status = service
             .is_marked()
+            .then(|| StatusWrite::nothing(service.resource_version.clone()));
+        plan
+    }
+
+    /// For a Service that a cloud's part looks after: what it has from here goes first, and with it the words.
+    pub(super) fn plan_leaving_to_cloud(&mut self, service: &ServiceRecord) -> Plan {
+        let mut plan = self.plan_release(service);
+        plan.status = charge::is_stewards_still(service)
             .then(|| StatusWrite::nothing(service.resource_version.clone()));
         plan
     }

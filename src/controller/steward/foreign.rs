@@ -15,7 +15,8 @@ impl Steward {
         let ours = heralds_word(service).is_some_and(|word| word.holds)
             // A lock alone proves nothing either: another may have come while its address was not yet published.
             || service.status_addresses().any(is_locked)
-            || self.shows_nodes(service);
+            || self.shows_nodes(service)
+            || service.kept_by_aws;
         if ours || may_adopt(service).unwrap_or(false) {
             return None;
         }

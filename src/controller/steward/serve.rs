@@ -12,12 +12,16 @@ use crate::{
     api::{FallbackPolicy, NodePortPolicy, Provider, Reason, Verdict},
     controller::{
         Ingress, Lock, Plan, Version,
-        node_ports::{Need, Wish, decide},
+        node_ports::{Need, Wish, decide, standing},
         request::{Asked, asked},
     },
     ipam::{Family, Grant, Granted, Refusal, Reservation, Share, Wait, Why},
-    world::{AllocationRecord, ConditionRecord, LockKey, ServiceRecord},
+    world::{AllocationRecord, LockKey, ServiceRecord},
 };
+
+/// Why a Service of a cloud gets nothing where there is none.
+const NO_CLOUD: &str = "this controller makes no Network Load Balancers; run it with --aws-cluster-name NAME, or \
+                        choose another provider";
 
 /// What was decided for a Service.
 #[derive(Clone, Debug)]
@@ -111,7 +115,7 @@ impl Steward {
         };
         if node_ports.patch.is_some() {
             // What it is going to say is told when it is done.
-            node_ports.verdict = service.node_ports.as_ref().and_then(told);
+            node_ports.verdict = service.node_ports.as_ref().and_then(standing);
         }
         plan.unlocks = self.unlocks(&service.key, |address| {
             !given.kept.iter().any(|granted| granted.address == address)
@@ -250,6 +254,16 @@ impl Steward {
                 let wish = asked.node_ports;
                 let given = match asked.provider {
                     Provider::Layer2 => self.give(service, &asked),
+                    // A cloud's part would have it if there were one.
+                    Provider::AwsNlb => {
+                        self.waiting.clear(&service.key);
+                        self.refuse(
+                            service,
+                            Reason::INVALID_REQUEST,
+                            NO_CLOUD.to_owned(),
+                            &BTreeMap::new(),
+                        )
+                    }
                     Provider::Node => {
                         self.waiting.clear(&service.key);
                         let given = self.give_nodes(service, None);
@@ -478,18 +492,6 @@ impl Steward {
             }
         }
     }
-}
-
-/// A condition on node ports as it stands.
-fn told(condition: &ConditionRecord) -> Option<Verdict> {
-    let words = [
-        Reason::DISABLED,
-        Reason::ENABLED,
-        Reason::NODE_PORTS_PINNED,
-        Reason::NODE_PORTS_NEEDED,
-        Reason::NODE_PORTS_CONTESTED,
-    ];
-    condition.verdict(&words)
 }
 
 fn granted(service: &ServiceRecord, grant: Grant) -> Given {

@@ -37,7 +37,7 @@ fn called() -> BTreeSet<String> {
             "elasticloadbalancing"
         }
     };
-    let all = words.iter().map(|word| format!("{}:{word}", family(*word)));
+    let all = words.iter().map(|word| format!("{}:{word}", family(word)));
     all.collect()
 }
 
