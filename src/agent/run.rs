@@ -442,6 +442,7 @@ impl Turning {
             return;
         };
         self.layer2.set_desired(Arc::new(desired));
+        self.peers.set_silent(self.mind.silent_links());
         self.peers.set_claims(claims);
         self.tell_moves(now);
         if self.mind.asks_about_strangers(now) {

@@ -1,6 +1,10 @@
 //! The handle on the running protocol.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+};
 
 use herald_spi::{IfIndex, Links, NodeName};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
@@ -64,6 +68,7 @@ pub type Problems = BTreeMap<IfIndex, String>;
 #[derive(Clone, Debug)]
 pub(super) struct Wishes {
     pub(super) links: Arc<Links>,
+    pub(super) silent: Arc<BTreeSet<IfIndex>>,
     pub(super) nodes: Arc<NodeAddresses>,
     pub(super) claims: Arc<OwnClaims>,
     pub(super) settled: bool,
@@ -115,6 +120,7 @@ impl Peers {
         let core = Membership::new(config, me, incarnation, keys.clone(), rand::random());
         let wishes = Wishes {
             links: Arc::default(),
+            silent: Arc::default(),
             nodes: Arc::default(),
             claims: Arc::default(),
             settled: false,
@@ -138,6 +144,18 @@ impl Peers {
     pub fn set_links(&self, links: impl Into<Arc<Links>>) {
         let links = links.into();
         self.wishes.send_modify(|wishes| wishes.links = links);
+    }
+
+    /// The links on which there is nobody to speak with, though they are up: no sockets there. Peers hear of their
+    /// carrier all the same.
+    pub fn set_silent(&self, silent: BTreeSet<IfIndex>) {
+        self.wishes.send_if_modified(|wishes| {
+            let changed = *wishes.silent != silent;
+            if changed {
+                wishes.silent = Arc::new(silent);
+            }
+            changed
+        });
     }
 
     /// Where the nodes of the cluster are, this one among them: the second path opens on this node's address, and goes to

@@ -12,7 +12,7 @@
 //! bears.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
     pin::pin,
     sync::Arc,
@@ -44,6 +44,7 @@ pub(super) struct Driver {
     origin: Instant,
     port: u16,
     links: Arc<Links>,
+    silent: Arc<BTreeSet<IfIndex>>,
     ports: BTreeMap<IfIndex, Port>,
     nodes: Arc<NodeAddresses>,
     node_socket: Option<NodeSocket>,
@@ -82,6 +83,7 @@ impl Driver {
             origin,
             port,
             links: Arc::default(),
+            silent: Arc::default(),
             ports: BTreeMap::new(),
             nodes: Arc::default(),
             node_socket: None,
@@ -143,8 +145,10 @@ impl Driver {
         if !Arc::ptr_eq(&granted.keys, &wishes.keys) {
             self.feed(Input::Keys(Keys::clone(&wishes.keys)));
         }
-        if !Arc::ptr_eq(&granted.links, &wishes.links) {
-            self.links = Arc::clone(&wishes.links);
+        let (links, silent) = (&wishes.links, &wishes.silent);
+        if !Arc::ptr_eq(&granted.links, links) || !Arc::ptr_eq(&granted.silent, silent) {
+            self.links = Arc::clone(links);
+            self.silent = Arc::clone(silent);
             self.open_ports();
         }
         if !Arc::ptr_eq(&granted.nodes, &wishes.nodes) {
@@ -169,11 +173,12 @@ impl Driver {
 
     /// Opens and closes sockets as the links ask for, and tells the core where it can listen.
     fn open_ports(&mut self) {
-        let links = Arc::clone(&self.links);
-        self.ports
-            .retain(|interface, _| links.contains_key(interface));
+        let (links, silent) = (Arc::clone(&self.links), Arc::clone(&self.silent));
+        let speaks =
+            |interface: &IfIndex| links.contains_key(interface) && !silent.contains(interface);
+        self.ports.retain(|interface, _| speaks(interface));
         let mut problems = Problems::new();
-        for (interface, link) in links.iter() {
+        for (interface, link) in links.iter().filter(|(interface, _)| speaks(interface)) {
             let port = self.ports.entry(*interface).or_default();
             if let Err(why) = port.adjust(link, self.port) {
                 problems.insert(*interface, why);
