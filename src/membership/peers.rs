@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use herald_spi::{IfIndex, Links, NodeName};
+use herald_spi::{IfIndex, Links, NodeName, Pulse};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,8 @@ pub struct Setup {
     pub port: u16,
     /// What [`herald_spi::Time::ZERO`] is in the whole agent.
     pub origin: Instant,
+    /// Where the task tells other threads that it speaks.
+    pub pulse: Arc<Pulse>,
 }
 
 /// Why an agent cannot hear its peers at all.
@@ -109,6 +111,7 @@ impl Peers {
             keys,
             port,
             origin,
+            pulse,
         } = setup;
         let config = config.check()?;
         socket::try_port(port).map_err(|error| match error.kind() {
@@ -135,7 +138,7 @@ impl Peers {
             problems: seen_problems,
             counters: Arc::clone(core.counters()),
         };
-        let driver = run::Driver::new(core, origin, port, view, problems);
+        let driver = run::Driver::new(core, origin, port, pulse, view, problems);
         Ok((peers, run::spawn(driver, wishes, wished, stop)))
     }
 

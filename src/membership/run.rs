@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use herald_spi::{IfIndex, Links, Time};
+use herald_spi::{IfIndex, Links, Pulse, Time};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +43,7 @@ pub(super) struct Driver {
     core: Membership,
     origin: Instant,
     port: u16,
+    pulse: Arc<Pulse>,
     links: Arc<Links>,
     silent: Arc<BTreeSet<IfIndex>>,
     ports: BTreeMap<IfIndex, Port>,
@@ -75,6 +76,7 @@ impl Driver {
         core: Membership,
         origin: Instant,
         port: u16,
+        pulse: Arc<Pulse>,
         view: watch::Sender<Arc<View>>,
         problems: watch::Sender<Arc<Problems>>,
     ) -> Self {
@@ -82,6 +84,7 @@ impl Driver {
             core,
             origin,
             port,
+            pulse,
             links: Arc::default(),
             silent: Arc::default(),
             ports: BTreeMap::new(),
@@ -126,6 +129,7 @@ impl Driver {
             if self.due() <= now {
                 self.feed(Input::Tick);
             }
+            self.pulse.beat();
         }
         self.feed(Input::Goodbye);
     }
@@ -302,7 +306,12 @@ impl Driver {
                 Output::View(view) => {
                     self.view.send_replace(view);
                 }
-                Output::Notice(notice) => self.log(&notice),
+                Output::Notice(notice) => {
+                    if matches!(notice, Notice::Paused { .. }) {
+                        self.pulse.resume();
+                    }
+                    self.log(&notice);
+                }
             }
         }
         self.outputs = outputs;
