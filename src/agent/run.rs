@@ -42,6 +42,7 @@ use super::{
 use crate::{
     api::{AddressAllocation, AddressPool, HostFacts},
     cluster::{self, Reachability, pump},
+    heap,
     membership::{self, Incarnation, Peers, Setup, View},
     telemetry::{self, Health},
 };
@@ -162,6 +163,8 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     let (impaired_sender, impaired) = watch::channel(false);
     tasks.spawn(soundness::watch_kube_proxy(impaired_sender));
     let (memory_sender, memories) = watch::channel(Arc::default());
+    let bursts = memories.clone();
+    tasks.spawn(async { heap::keep_small(bursts).await });
     tasks.spawn(memory::file::keep(
         state_file,
         options.node.clone(),
