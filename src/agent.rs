@@ -14,6 +14,7 @@
 
 mod account;
 mod check;
+mod dropped;
 mod events;
 mod facts;
 mod gates;

@@ -23,8 +23,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::{
-    account::{Since, account},
+    account::{Beside, Since, account},
     check::Checks,
+    dropped::{self, Dropped},
     events,
     facts::Watch,
     host,
@@ -40,7 +41,7 @@ use super::{
     soundness,
 };
 use crate::{
-    api::{AddressAllocation, AddressPool, HostFacts},
+    api::{AddressAllocation, AddressPool, AgentFacts, HostFacts},
     cluster::{self, Reachability, pump},
     membership::{self, Incarnation, Peers, Setup, View},
     telemetry::{self, Health},
@@ -182,6 +183,7 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         ask_about_strangers: ask_sender,
         found,
         allowance: Allowance::default(),
+        dropped: Dropped::default(),
         metrics,
         health,
         origin,
@@ -294,6 +296,7 @@ struct Turning {
     ask_about_strangers: mpsc::Sender<()>,
     found: mpsc::Receiver<Published>,
     allowance: Allowance,
+    dropped: Dropped,
     metrics: Metrics,
     health: Health,
     origin: Instant,
@@ -312,6 +315,8 @@ impl Turning {
                 .next_check()
                 .map(|at| self.origin + at.since_start());
             self.health.beat();
+            let dropped = dropped::counts(&self.peers.counters());
+            self.dirty |= self.dropped.notice(self.now(), Timestamp::now(), dropped);
             if self.dirty {
                 self.gather().await;
                 self.conclude();
@@ -462,7 +467,17 @@ impl Turning {
             return;
         }
         let host = self.host.borrow_and_update().clone();
-        let account = account(&self.mind, host, now, clock, &mut self.since);
+        let beside = Beside {
+            host,
+            agent: AgentFacts {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                key: self.peers.key_id(),
+                dropped: self.dropped.tell(),
+                kube_proxy_unhealthy: *self.impaired.borrow(),
+            },
+            survey: None,
+        };
+        let account = account(&self.mind, beside, now, clock, &mut self.since);
         self.metrics.survey(&account);
         // What is only remembered is no news to the cluster.
         if !self.mind.is_told() {

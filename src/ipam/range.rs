@@ -122,6 +122,21 @@ impl Range {
         self.first <= address && address <= self.last
     }
 
+    /// The first address that both have.
+    #[must_use]
+    pub fn overlap(&self, first: IpAddr, last: IpAddr) -> Option<IpAddr> {
+        // Of two families the one ends before the other begins.
+        let begins = self.first.max(first);
+        (begins <= self.last.min(last)).then_some(begins)
+    }
+
+    /// Its addresses, one after the other.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        let (first, last) = self.numbers();
+        let family = self.family();
+        (first..=last).map(move |number| family.address(number))
+    }
+
     /// Both ends as numbers within the family.
     pub(super) fn numbers(&self) -> (u128, u128) {
         (number(self.first), number(self.last))
