@@ -39,9 +39,10 @@ use super::{
     prompt,
     report::{self, Account},
     soundness,
+    survey::{self, Held, Order},
 };
 use crate::{
-    api::{AddressAllocation, AddressPool, AgentFacts, HostFacts},
+    api::{AddressAllocation, AddressPool, AgentFacts, HostFacts, WireSurvey},
     cluster::{self, Reachability, pump},
     membership::{self, Incarnation, Peers, Setup, View},
     telemetry::{self, Health},
@@ -165,6 +166,11 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         memory::file::Pace::default(),
     ));
 
+    let (order_sender, orders) = mpsc::channel(1);
+    let (held_sender, held) = watch::channel(Held::default());
+    let (survey_sender, surveyed) = watch::channel(None);
+    tasks.spawn(survey::keep(orders, held, survey_sender));
+
     let view = peers.view();
     let mind = Mind::new(options.node, view.borrow().clone(), recalled);
     peers.set_nodes(mind.node_addresses());
@@ -184,6 +190,10 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         found,
         allowance: Allowance::default(),
         dropped: Dropped::default(),
+        orders: order_sender,
+        held: held_sender,
+        surveyed,
+        surveying: false,
         metrics,
         health,
         origin,
@@ -297,6 +307,10 @@ struct Turning {
     found: mpsc::Receiver<Published>,
     allowance: Allowance,
     dropped: Dropped,
+    orders: mpsc::Sender<Order>,
+    held: watch::Sender<Held>,
+    surveyed: watch::Receiver<Option<WireSurvey>>,
+    surveying: bool,
     metrics: Metrics,
     health: Health,
     origin: Instant,
@@ -338,6 +352,10 @@ impl Turning {
                 }
                 changed = self.host.changed() => {
                     changed.context("looking at the host ended")?;
+                    self.dirty = true;
+                }
+                changed = self.surveyed.changed() => {
+                    changed.context("asking the wire ended")?;
                     self.dirty = true;
                 }
                 changed = self.impaired.changed() => {
@@ -449,6 +467,7 @@ impl Turning {
         self.layer2.set_desired(Arc::new(desired));
         self.peers.set_claims(claims);
         self.tell_moves(now);
+        self.survey(now);
         if self.mind.asks_about_strangers(now) {
             // A question that waits is as good as this one.
             let _waiting = self.ask_about_strangers.try_send(());
@@ -475,7 +494,7 @@ impl Turning {
                 dropped: self.dropped.tell(),
                 kube_proxy_unhealthy: *self.impaired.borrow(),
             },
-            survey: None,
+            survey: self.surveyed.borrow_and_update().clone(),
         };
         let account = account(&self.mind, beside, now, clock, &mut self.since);
         self.metrics.survey(&account);
@@ -490,6 +509,20 @@ impl Turning {
             }
             changed
         });
+    }
+
+    /// Lets the wire be asked, and tells what is held as long as that goes on.
+    fn survey(&mut self, now: Time) {
+        let order = self.mind.survey(now, rand::random);
+        let done = self.surveyed.borrow().as_ref().is_some_and(|it| it.done);
+        self.surveying = order.is_some() || (self.surveying && !done);
+        if self.surveying {
+            self.held.send_replace(self.mind.held());
+        }
+        if let Some(order) = order {
+            // One that waits is taken in a moment, and whoever asked may ask again.
+            let _waiting = self.orders.try_send(order);
+        }
     }
 
     fn tell_moves(&mut self, now: Time) {

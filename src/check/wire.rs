@@ -13,6 +13,9 @@ use crate::{
     world::PoolRecord,
 };
 
+/// A host with more addresses than that is likelier a router that answers for all.
+const FEW: usize = 10;
+
 pub(super) fn examine(facts: &Facts, findings: &mut Findings) {
     conflicts(facts, findings);
     let before = findings.len();
@@ -203,8 +206,10 @@ fn answered<'a>(
             .pools()
             .iter()
             .find(|record| record.name.as_str() == name);
+        let many = addresses.len() > FEW;
         let repair = pool
             .and_then(|record| record.pool.as_ref().ok())
+            .filter(|_| !many)
             .map(|pool| {
                 format!(
                     "take it from that host, or: {}",
@@ -218,7 +223,9 @@ fn answered<'a>(
                 "{host} answers for {}, which no Service holds, as {by} sees",
                 some(&addresses)
             ),
-            repair.unwrap_or_default(),
+            repair.unwrap_or_else(|| {
+                format!("if it is a router: turn its proxy ARP off for them; else take them out of the pool: kubectl edit addresspool {name}")
+            }),
         );
     }
 }

@@ -9,14 +9,15 @@
 mod definitions;
 mod gather;
 mod project;
+mod survey;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use serde::Serialize;
 
 use super::{
     CheckArgs,
-    output::{self, Answer, Cell, Format, Look, Table, Tone, plain},
+    output::{self, Answer, Cell, Look, Table, Tone, plain},
     reading::Reader,
 };
 use crate::check::{self, Finding, Severity};
@@ -45,9 +46,12 @@ struct Counts {
 
 pub(super) async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let reader = Reader::connect().await?;
-    let facts = reader
+    let mut facts = reader
         .patiently(gather::gather(&reader, &args.namespace))
         .await?;
+    if args.wire {
+        survey::ask(&reader, &mut facts, Duration::from_secs(args.timeout)).await;
+    }
     let checked = Checked::new(check::examine(&facts), args.quiet);
     output::print(&checked, args.output)?;
     Ok(checked.counts.exit_code())
