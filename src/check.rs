@@ -46,3 +46,8 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
     }
     findings.sorted()
 }
+
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;

@@ -68,11 +68,7 @@ fn serves_dhcp() {
             .skip(240)
             .find(|window| window[..2] == [50, 4]);
         let last = wanted.map_or(0, |window| window[5]);
-        let last = if RANGE.contains(&last) {
-            last
-        } else {
-            ELSE
-        };
+        let last = if RANGE.contains(&last) { last } else { ELSE };
         let mut offer = question[..240].to_vec();
         offer[0] = 2;
         offer[16..20].copy_from_slice(&[192, 168, 77, last]);
@@ -105,12 +101,7 @@ impl Drop for Server {
 
 /// What agent one sends: the targets of its probes, and its DHCP messages.
 fn listen(stop: Arc<AtomicBool>) -> thread::JoinHandle<(Vec<String>, Vec<Vec<u8>>)> {
-    let index: u32 = std::fs::read_to_string("/sys/class/net/eth0/ifindex").map_or_else(
-        // The file system may show another namespace's links.
-        |_| index(),
-        |text| text.trim().parse().unwrap_or_else(|_| index()),
-    );
-    let tap = Tap::open(herald_spi::IfIndex(index)).unwrap();
+    let tap = Tap::open(herald_spi::IfIndex(index())).unwrap();
     let own: herald_spi::Mac = wire::MAC.parse().unwrap();
     thread::spawn(move || {
         let (mut probes, mut dhcp) = (Vec::new(), Vec::new());
@@ -134,6 +125,7 @@ fn listen(stop: Arc<AtomicBool>) -> thread::JoinHandle<(Vec<String>, Vec<Vec<u8>
     })
 }
 
+/// The kernel's number of this namespace's interface; the file system may show those of another one.
 fn index() -> u32 {
     let line = run("ip -o link show eth0");
     line.split(':').next().unwrap().parse().unwrap()
