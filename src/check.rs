@@ -24,6 +24,7 @@ mod wire;
 
 pub use facts::Facts;
 pub use finding::{Finding, Findings, Severity, Word};
+pub(crate) use rivals::KUBE_VIP_LEASE;
 
 /// Everything that is found, the worst first.
 #[must_use]

@@ -58,7 +58,7 @@ pub struct Facts {
     pub pools: Read<Vec<PoolRecord>>,
     /// The Services of type LoadBalancer.
     pub services: Read<Vec<ServiceFacts>>,
-    /// The controllers' Leases, by namespace.
+    /// The Leases of Herald's controllers and of kube-vip.
     pub leases: Read<Vec<LeaseFacts>>,
     /// DaemonSets and Deployments.
     pub workloads: Read<Vec<Workload>>,
@@ -114,11 +114,15 @@ pub struct ServiceFacts {
     pub record: ServiceRecord,
     /// The keys of its annotations and labels, the types of its conditions, and its finalizers.
     pub marks: BTreeSet<String>,
+    /// The keys of its annotations alone.
+    pub annotations: BTreeSet<String>,
 }
 
 /// A controller's Lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseFacts {
+    /// Its name.
+    pub name: String,
     /// The namespace.
     pub namespace: String,
     /// Who holds it; `None` if it was given back.
@@ -270,14 +274,27 @@ impl Facts {
 
     /// Which provider serves Services without a class, as the controller's arguments say.
     pub(super) fn default_provider(&self) -> &str {
-        let controllers = self
-            .workloads()
+        const NAME: &str = "--default-provider";
+        let mut controllers = self.workloads().iter();
+        let controller = controllers.find(|it| it.is_heralds("controller"));
+        let mut arguments = controller.into_iter().flat_map(|it| &it.arguments);
+        while let Some(argument) = arguments.next() {
+            match argument.strip_prefix(NAME) {
+                Some("") => return arguments.next().map_or("layer2", String::as_str),
+                Some(value) => return value.trim_start_matches('='),
+                None => {}
+            }
+        }
+        "layer2"
+    }
+
+    /// The Leases of Herald's controllers.
+    pub(super) fn controllers(&self) -> Result<Vec<&LeaseFacts>, &Unread> {
+        let leases = self.leases.as_ref()?;
+        Ok(leases
             .iter()
-            .filter(|it| it.is_heralds("controller"));
-        let mut arguments = controllers.flat_map(|it| &it.arguments);
-        arguments
-            .find_map(|argument| argument.strip_prefix("--default-provider="))
-            .unwrap_or("layer2")
+            .filter(|it| it.name == crate::api::LEASE)
+            .collect())
     }
 
     /// The names of the nodes by hardware address.

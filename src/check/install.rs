@@ -103,11 +103,12 @@ fn versions(facts: &Facts, findings: &mut Findings) {
             .or_default()
             .push(report.node.clone());
     }
+    // The first container of each is Herald; others may stand beside it.
     let images: BTreeMap<&str, &Workload> = facts
         .workloads()
         .iter()
         .filter(|it| it.is_heralds("controller") || it.is_heralds("agent"))
-        .flat_map(|it| it.images.iter().map(move |image| (image.as_str(), it)))
+        .filter_map(|it| Some((it.images.first()?.as_str(), it)))
         .collect();
     let before = findings.len();
     if running.len() > 1 {
@@ -165,8 +166,8 @@ fn controller(facts: &Facts, findings: &mut Findings) {
             .filter(|it| it.is_heralds(component));
         of.map(|it| it.namespace.as_str()).collect()
     };
-    let leading: BTreeSet<&str> = facts
-        .leases
+    let leases = facts.controllers();
+    let leading: BTreeSet<&str> = leases
         .iter()
         .flatten()
         .filter(|lease| lease.fresh && lease.holder.is_some())
@@ -196,7 +197,7 @@ fn controller(facts: &Facts, findings: &mut Findings) {
             );
         }
     }
-    let Ok(leases) = &facts.leases else { return };
+    let Ok(leases) = leases else { return };
     let object = format!("Lease/herald-controller in {}", facts.namespace);
     let logs = format!(
         "kubectl -n {} logs deployment/herald-controller",

@@ -137,20 +137,7 @@ fn heartbeats(facts: &Facts, findings: &mut Findings) {
         }
     }
     let reports = facts.reports();
-    // An agent that was never heard is none that fell silent.
-    let lonely: Vec<String> = reports
-        .iter()
-        .filter(|report| report.status.agent.is_some() && report.status.peers == 0)
-        .map(|report| report.node.clone())
-        .collect();
-    if reports.len() > 1 && !lonely.is_empty() && !shares_no_subnet(facts, &lonely) {
-        findings.fail(
-            Word::PeerUnheard,
-            &format!("Node/{}", some(&lonely)),
-            "hears no other agent, though others have interfaces in the same subnet: nodes that do not hear each other announce the same addresses",
-            "open UDP port 9471 between the nodes, also to 224.0.0.254 and ff02::114",
-        );
-    }
+    few(facts, findings);
     if findings.len() == before && reports.len() > 1 {
         let message = format!(
             "{} agents, and nobody misses one that is alive",
@@ -160,21 +147,52 @@ fn heartbeats(facts: &Facts, findings: &mut Findings) {
     }
 }
 
-/// Whether none of these nodes has a subnet in common with any other node.
-fn shares_no_subnet(facts: &Facts, nodes: &[String]) -> bool {
-    let subnets = |of: &str| -> BTreeSet<&str> {
-        let reports = facts.reports().iter().filter(|report| report.node == of);
-        let hosts = reports.filter_map(|report| report.status.host.as_ref());
-        let interfaces = hosts.flat_map(|host| &host.interfaces);
-        interfaces
-            .flat_map(|it| it.subnets.iter().map(String::as_str))
-            .collect()
-    };
-    nodes.iter().all(|node| {
-        let own = subnets(node);
-        let mut others = facts.reports().iter().filter(|report| report.node != *node);
-        others.all(|report| own.is_disjoint(&subnets(&report.node)))
-    })
+/// Agents that hear fewer others than there are in their subnets: who was never heard is none that fell silent.
+fn few(facts: &Facts, findings: &mut Findings) {
+    let unready: BTreeSet<&str> = facts
+        .nodes()
+        .iter()
+        .filter(|node| !node.record.ready)
+        .map(|node| node.record.name.as_str())
+        .collect();
+    let subnets: BTreeMap<&str, BTreeSet<&str>> = facts
+        .reports()
+        .iter()
+        .filter(|report| report.status.agent.is_some() && !unready.contains(report.node.as_str()))
+        .map(|report| {
+            let interfaces = report.status.host.iter().flat_map(|host| &host.interfaces);
+            let subnets = interfaces.flat_map(|it| it.subnets.iter().map(String::as_str));
+            (report.node.as_str(), subnets.collect())
+        })
+        .collect();
+    let mut deaf = Vec::new();
+    let mut lonely = false;
+    for report in facts.reports() {
+        let Some(own) = subnets.get(report.node.as_str()) else {
+            continue;
+        };
+        let others = subnets.iter().filter(|(node, _)| **node != report.node);
+        let near = others
+            .filter(|(_, subnets)| !own.is_disjoint(subnets))
+            .count();
+        let heard = usize::try_from(report.status.peers).unwrap_or(usize::MAX);
+        // Whom it misses is told already.
+        if heard < near && report.status.unheard.is_empty() {
+            deaf.push(format!("{} ({heard} of {near})", report.node));
+            lonely |= heard == 0;
+        }
+    }
+    if deaf.is_empty() {
+        return;
+    }
+    let object = format!("Node/{}", some(&deaf));
+    let message = "hears fewer agents than there are in its subnets: nodes that do not hear each other announce the same addresses";
+    let repair = "open UDP port 9471 between the nodes, also to 224.0.0.254 and ff02::114; see also whether every agent runs";
+    if lonely {
+        findings.fail(Word::PeerUnheard, &object, message, repair);
+    } else {
+        findings.warn(Word::PeerUnheard, &object, message, repair);
+    }
 }
 
 fn clocks(facts: &Facts, findings: &mut Findings) {

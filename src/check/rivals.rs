@@ -72,6 +72,9 @@ const RIVALS: [Rival; 7] = [
     },
 ];
 
+/// The Lease by which kube-vip chooses who announces Services.
+pub(crate) const KUBE_VIP_LEASE: &str = "plndr-svcs-lock";
+
 pub(super) fn examine(facts: &Facts, findings: &mut Findings) {
     let before = findings.len();
     for rival in &RIVALS {
@@ -96,7 +99,18 @@ fn running(facts: &Facts, rival: &Rival, findings: &mut Findings) {
         .collect();
     let cilium = rival.name == "Cilium LB-IPAM";
     let pools = facts.cilium_pools.as_ref().copied().unwrap_or(0);
-    if cilium && pools > 0 {
+    let vip = facts
+        .leases
+        .iter()
+        .flatten()
+        .find(|it| it.name == KUBE_VIP_LEASE && it.fresh);
+    if let Some(lease) = vip.filter(|_| rival.name == "kube-vip" && workloads.is_empty()) {
+        // As a static pod it is in no workload.
+        let holder = lease.holder.as_deref().unwrap_or("nobody");
+        let message = format!("{} serves Services here too, from {holder}", rival.name);
+        let object = format!("Lease/{} in {}", lease.name, lease.namespace);
+        findings.warn(Word::OtherController, &object, message, rival.stop);
+    } else if cilium && pools > 0 {
         let message = format!(
             "{} has {pools} pools, and serves Services without a class too",
             rival.name
@@ -154,21 +168,17 @@ fn services(facts: &Facts, findings: &mut Findings) {
         }
         let marks = marks(service);
         if !marks.is_empty() {
-            let key = &service.record.key;
             let marks: Vec<String> = marks.into_iter().collect();
             let message = format!("bears the marks of another controller: {}", some(&marks));
-            let repair = if service.is_heralds() {
-                format!(
-                    "stop the other controller; then: kubectl -n {} annotate service {} {}-",
-                    key.namespace,
-                    key.name,
-                    bare(&marks)
-                )
-            } else {
-                format!(
-                    "to move it over: kubectl -n {} annotate service {} herald.dev/adopt=true; to leave it: give it that controller's class",
-                    key.namespace, key.name
-                )
+            let repair = match removal(service, &marks) {
+                Some(removal) if service.is_heralds() => {
+                    format!("stop the other controller; then: {removal}")
+                }
+                None if service.is_heralds() => {
+                    "stop the other controller; what it leaves on the Service does no harm"
+                        .to_owned()
+                }
+                _ => adoption(service),
             };
             findings.warn(Word::ForeignService, &service.object(), message, repair);
         }
@@ -181,7 +191,6 @@ fn services(facts: &Facts, findings: &mut Findings) {
             let inside = pools
                 .flat_map(|pool| &pool.ranges)
                 .any(|range| range.contains(address));
-            let key = &service.record.key;
             let message = if inside {
                 format!(
                     "has {address}, which is in a pool, and Herald has not looked at it: does a controller lead?"
@@ -191,10 +200,7 @@ fn services(facts: &Facts, findings: &mut Findings) {
                     "has {address}, which lies in no pool and which Herald did not write, so Herald leaves it alone"
                 )
             };
-            let repair = format!(
-                "to move it over: kubectl -n {} annotate service {} herald.dev/adopt=true; to leave it: give it the other controller's class",
-                key.namespace, key.name
-            );
+            let repair = adoption(service);
             findings.warn(Word::ForeignStatus, &service.object(), message, repair);
         }
     }
@@ -225,8 +231,28 @@ fn marks(service: &ServiceFacts) -> BTreeSet<String> {
     }
 }
 
-/// The first mark without the name behind it.
-fn bare(marks: &[String]) -> &str {
-    let first = marks.first().map(String::as_str).unwrap_or_default();
-    first.split(' ').next().unwrap_or_default()
+/// How a Service comes to Herald, or stays where it is.
+fn adoption(service: &ServiceFacts) -> String {
+    let key = &service.record.key;
+    format!(
+        "to move it over: kubectl -n {} annotate service {} herald.dev/adopt=true; to leave it: give it the other \
+         controller's class",
+        key.namespace, key.name
+    )
+}
+
+/// The command that removes the marks, where they are annotations.
+fn removal(service: &ServiceFacts, marks: &[String]) -> Option<String> {
+    let keys = marks.iter().filter_map(|mark| mark.split(' ').next());
+    let keys: Vec<_> = keys
+        .filter(|key| service.annotations.contains(*key))
+        .collect();
+    let key = &service.record.key;
+    (!keys.is_empty()).then(|| {
+        let keys = keys.join("- ");
+        format!(
+            "kubectl -n {} annotate service {} {keys}-",
+            key.namespace, key.name
+        )
+    })
 }

@@ -104,11 +104,13 @@ pub(super) fn service(name: &str) -> ServiceFacts {
     ServiceFacts {
         record: samples::service(name),
         marks: BTreeSet::new(),
+        annotations: BTreeSet::new(),
     }
 }
 
 pub(super) fn lease(namespace: &str) -> LeaseFacts {
     LeaseFacts {
+        name: "herald-controller".to_owned(),
         namespace: namespace.to_owned(),
         holder: Some("herald-1".to_owned()),
         fresh: true,

@@ -209,7 +209,7 @@ async fn agents_that_differ_are_told_from_each_other() {
         found,
         [
             "fail KeyMismatch agents",
-            "fail PeerUnheard Node/b",
+            "fail PeerUnheard Node/b (0 of 1)",
             "warn VersionsDiffer NodeAnnouncements",
             "warn HeartbeatsDropped Node/b",
             "warn ClockSkew Node/b",

@@ -22,8 +22,12 @@ use tokio::time;
 use super::{definitions::definition, project};
 use crate::{
     api::{self, AddressPool, NodeAnnouncements},
-    check::facts::{
-        AgentReport, Cause, Definition, Facts, KubeProxy, LeaseFacts, Read, Unread, Wire, Workload,
+    check::{
+        self,
+        facts::{
+            AgentReport, Cause, Definition, Facts, KubeProxy, LeaseFacts, Read, Unread, Wire,
+            Workload,
+        },
     },
     cli::{
         reading::{Reader, Unanswered},
@@ -220,26 +224,32 @@ async fn leases(reader: &Reader, namespace: &str) -> Read<Vec<LeaseFacts>> {
     let mut fresh: Vec<bool> = found.iter().map(is_recent).collect();
     let started = time::Instant::now();
     // This machine's clock may be wrong: what is renewed while it is looked at is renewed.
-    while fresh.iter().any(|fresh| !fresh) && started.elapsed() < WATCHED {
+    let awaited = |(lease, fresh): (&Lease, &bool)| {
+        !fresh && lease.name_any() == api::LEASE && holder(lease).is_some()
+    };
+    while found.iter().zip(&fresh).any(awaited) && started.elapsed() < WATCHED {
         time::sleep(LOOK).await;
         let again = look_at_leases(reader, namespace).await?;
         for (lease, fresh) in found.iter().zip(&mut fresh) {
-            let now = again.iter().find(|it| it.namespace() == lease.namespace());
+            let same = |it: &&Lease| {
+                (it.namespace(), it.name_any()) == (lease.namespace(), lease.name_any())
+            };
+            let now = again.iter().find(same);
             *fresh |= now.is_some_and(|now| renewed(now) != renewed(lease));
         }
     }
-    let facts = found.iter().zip(fresh).map(|(lease, fresh)| {
-        let holder = lease
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.holder_identity.clone());
-        LeaseFacts {
-            namespace: lease.namespace().unwrap_or_default(),
-            holder: holder.filter(|holder| !holder.is_empty()),
-            fresh,
-        }
+    let facts = found.iter().zip(fresh).map(|(lease, fresh)| LeaseFacts {
+        name: lease.name_any(),
+        namespace: lease.namespace().unwrap_or_default(),
+        holder: holder(lease),
+        fresh,
     });
     Ok(facts.collect())
+}
+
+fn holder(lease: &Lease) -> Option<String> {
+    let holder = lease.spec.as_ref()?.holder_identity.clone();
+    holder.filter(|holder| !holder.is_empty())
 }
 
 fn renewed(lease: &Lease) -> Option<Timestamp> {
@@ -249,17 +259,21 @@ fn renewed(lease: &Lease) -> Option<Timestamp> {
 async fn look_at_leases(reader: &Reader, namespace: &str) -> Read<Vec<Lease>> {
     let resource = "leases.coordination.k8s.io";
     let everywhere: Api<Lease> = Api::all(reader.client());
-    let named = ListParams::default().fields(&format!("metadata.name={}", api::LEASE));
-    match list(reader, &everywhere, named, resource).await {
+    let named = |name| ListParams::default().fields(&format!("metadata.name={name}"));
+    let mut leases = match list(reader, &everywhere, named(api::LEASE), resource).await {
         Err(unread) if unread.cause == Cause::Forbidden => {
             let here: Api<Lease> = Api::namespaced(reader.client(), namespace);
             match get(reader, &here, api::LEASE, resource).await {
-                Ok(lease) => Ok(lease.into_iter().collect()),
-                Err(_) => Err(unread),
+                Ok(lease) => lease.into_iter().collect(),
+                Err(_) => return Err(unread),
             }
         }
-        read => read,
-    }
+        read => read?,
+    };
+    // kube-vip is mostly found by its DaemonSet; who may not read its Lease misses little.
+    let others = list(reader, &everywhere, named(check::KUBE_VIP_LEASE), resource).await;
+    leases.extend(others.unwrap_or_default());
+    Ok(leases)
 }
 
 async fn kube_proxy(reader: &Reader) -> Read<Option<KubeProxy>> {

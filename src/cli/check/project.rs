@@ -68,6 +68,7 @@ pub(super) fn service(object: &Service) -> Option<ServiceFacts> {
     Some(ServiceFacts {
         record: cluster::service(object)?,
         marks,
+        annotations: object.annotations().keys().cloned().collect(),
     })
 }
 

@@ -34,10 +34,12 @@ pub(super) async fn ask(reader: &Reader, facts: &mut Facts, patience: Duration) 
         .flatten()
         .map(|pool| pool.name.to_string())
         .collect();
+    let request = Timestamp::now().to_string();
     if pools.is_empty() || facts.agents.is_err() {
+        // There is nothing to ask for, or the answer could not be read.
+        facts.wire = Wire::Asked(request);
         return;
     }
-    let request = Timestamp::now().to_string();
     for pool in &pools {
         if let Err(unread) = annotate(reader, pool, &request).await {
             facts.wire = Wire::Unasked(unread);
