@@ -9,11 +9,13 @@
 //!   links, answers ◀─────────────┘       └────claims─────▶ peers
 //!   peers' claims ──▶ Checks ──questions──▶ layer2
 //!   the host: addresses, sockets, kube-proxy's mode ──▶ report
+//!   a pool's annotation ──▶ survey: who is on its free addresses? ──▶ report
 //!   the state file ──▶ Memory ──▶ facts, until the API server tells its own
 //! ```
 
 mod account;
 mod check;
+mod dropped;
 mod events;
 mod facts;
 mod gates;
@@ -32,6 +34,7 @@ mod report;
 mod requests;
 mod run;
 mod soundness;
+mod survey;
 
 pub(crate) use facts::{Watch, Watched};
 pub use run::{Options, run};

@@ -22,8 +22,10 @@ pub use allocation::{
     object_name_of_node_port,
 };
 pub use announcements::{
-    AddressChecks, AnnouncedAddress, AnnouncementState, CheckOutcome, FailedCheck, HostFacts,
-    NodeAnnouncements, NodeAnnouncementsSpec, NodeAnnouncementsStatus, UnheardPeer, UnheardReason,
+    AddressChecks, AgentFacts, AnnouncedAddress, AnnouncementState, Answered, CheckOutcome,
+    DhcpOffer, DropReason, DroppedHeartbeats, FailedCheck, GatewayFacts, HostFacts, InterfaceFacts,
+    NodeAnnouncements, NodeAnnouncementsSpec, NodeAnnouncementsStatus, SurveyedInterface,
+    UnheardPeer, UnheardReason, WireSurvey,
 };
 pub use conditions::{Verdict, condition, merge_condition};
 pub use crds::{crds, crds_yaml};

@@ -1,6 +1,7 @@
 //! The command line: what can be said, and which part of Herald does it.
 
 mod aws;
+mod check;
 mod crds;
 mod explain;
 mod output;
@@ -32,6 +33,7 @@ pub use run::main;
         herald status                       every Service, its address, and who announces it\n  \
         herald pools                        every pool, and how many addresses are left\n  \
         herald explain default/web          why a Service has the address it has, or none\n  \
+        herald check                        what keeps addresses from working, and what repairs it\n  \
         herald rebalance                    spread addresses evenly again after a node's return\n\n\
         The cluster is found as kubectl finds it: KUBECONFIG, ~/.kube/config, or the service account in a pod."
 )]
@@ -63,6 +65,9 @@ enum Command {
     /// Show step by step why a Service has the address it has, or none, and what would make it work.
     #[command(after_help = EXPLAIN_HELP)]
     Explain(ExplainArgs),
+    /// Look for what makes load balancing fail in practice, and tell what repairs it.
+    #[command(after_help = CHECK_HELP)]
+    Check(CheckArgs),
     /// Move addresses back to preferred nodes, and evenly over equal ones, one a second and without a break.
     #[command(after_help = REBALANCE_HELP)]
     Rebalance(RebalanceArgs),
@@ -193,6 +198,25 @@ struct ExplainArgs {
 }
 
 #[derive(Debug, Args)]
+struct CheckArgs {
+    /// Namespace of Herald's own objects.
+    #[arg(short, long, env = "HERALD_NAMESPACE", default_value = crate::api::DEFAULT_NAMESPACE)]
+    namespace: String,
+    /// Also let agents ask the wire whether a host or a DHCP server uses free addresses of the pools.
+    #[arg(long)]
+    wire: bool,
+    /// How long to wait for the agents' answers, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, requires = "wire")]
+    timeout: u64,
+    /// Show only what is amiss, or could not be found out.
+    #[arg(short, long)]
+    quiet: bool,
+    /// How the answer looks.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+#[derive(Debug, Args)]
 struct RebalanceArgs {
     /// The pools whose addresses may move. Left out: all.
     #[arg(value_name = "POOL")]
@@ -235,6 +259,19 @@ const EXPLAIN_HELP: &str = "Examples:
 Decided by the same code as in the controller, from what the cluster says now. Nothing is changed.
 All is well when the Service has its addresses and each is announced.
 Exit codes: 0 all is well, 1 something is not, 2 it could not be found out.";
+
+const CHECK_HELP: &str = "Examples:
+  herald check                          everything that can be found out by reading
+  herald check --wire                   also ask the wire for hosts and DHCP servers on free addresses of the pools
+  herald check --quiet                  only what is amiss
+  herald check -o json | jq -r '.findings[] | select(.severity == \"fail\") | .repair'
+
+Each line has a word that docs/check.md explains, and what repairs it. What may not be read is a line too, with the
+right that is missing; nothing is given up for it.
+Without --wire nothing is changed and nothing sent. With it the annotation herald.dev/survey is written on the pools, so
+it needs the right to patch addresspools; one agent of each segment then asks for up to 4,096 free addresses of it, 100
+a second (ARP probes, neighbor solicitations), and sends one DHCPDISCOVER, which takes no lease.
+Exit codes: 0 all is well, 1 something is amiss, 2 something could not be found out and nothing else is amiss.";
 
 const REBALANCE_HELP: &str = "Examples:
   herald rebalance --dry-run            what would move from where to where

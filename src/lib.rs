@@ -1,10 +1,11 @@
 //! Herald gives Kubernetes Services of type `LoadBalancer` an address that works, on any cluster.
 //!
-//! This crate is the binary's inside. The pure parts (`ipam`, `world`, `placement`) know no Kubernetes client, no
+//! This crate is the binary's inside. The pure parts (`ipam`, `world`, `placement`, `check`) know no Kubernetes client, no
 //! task and no socket; the effects (`controller`, `agent`, `lease`) know them, never the reverse.
 
 pub mod agent;
 pub mod api;
+pub mod check;
 pub mod cli;
 pub mod cluster;
 pub mod controller;

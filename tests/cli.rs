@@ -8,6 +8,8 @@
     reason = "a test that cannot go on shall fail"
 )]
 
+#[path = "cli/check.rs"]
+mod check;
 #[path = "cli/explain.rs"]
 mod explain;
 #[path = "cli/lists.rs"]
@@ -80,6 +82,7 @@ async fn without_a_cluster_it_says_how_to_give_one() {
         &["status", "--watch"],
         &["pools"],
         &["explain", "default/web"],
+        &["check"],
         &["rebalance"],
         &["controller"],
         &["agent", "--node-name", "n"],
@@ -88,7 +91,7 @@ async fn without_a_cluster_it_says_how_to_give_one() {
         assert!(!output.status.success());
         let is_question = matches!(
             arguments,
-            ["status" | "pools" | "explain" | "rebalance", ..]
+            ["status" | "pools" | "explain" | "check" | "rebalance", ..]
         );
         assert_eq!(output.status.code() == Some(2), is_question, "{errors}");
         assert!(

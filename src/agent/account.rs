@@ -11,8 +11,8 @@ use k8s_openapi::jiff::Timestamp;
 use super::{check::Outcome, mind::Mind, report::Account};
 use crate::{
     api::{
-        AddressChecks, AnnouncedAddress, AnnouncementState, CheckOutcome, FailedCheck, HostFacts,
-        NodeAnnouncementsStatus, UnheardPeer, UnheardReason,
+        AddressChecks, AgentFacts, AnnouncedAddress, AnnouncementState, CheckOutcome, FailedCheck,
+        HostFacts, NodeAnnouncementsStatus, UnheardPeer, UnheardReason, WireSurvey,
     },
     placement::State,
 };
@@ -38,10 +38,21 @@ pub(super) enum Matter {
     Check(CheckOutcome),
 }
 
-/// The account now. `since` remembers from one to the next; `host` is what is known of the host.
+/// What is told beside the addresses.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    /// What is known of the host.
+    pub(super) host: Option<HostFacts>,
+    /// What the agent says of itself.
+    pub(super) agent: AgentFacts,
+    /// What it found on the wire.
+    pub(super) survey: Option<WireSurvey>,
+}
+
+/// The account now. `since` remembers from one to the next.
 pub(super) fn account(
     mind: &Mind,
-    host: Option<HostFacts>,
+    beside: Beside,
     now: Time,
     clock: Timestamp,
     since: &mut Since,
@@ -84,7 +95,10 @@ pub(super) fn account(
             macs: macs(mind),
             unheard: unheard(mind),
             namesake: mind.namesake().map(|mac| mac.to_string()),
-            host,
+            host: beside.host,
+            agent: Some(beside.agent),
+            clock: None,
+            survey: beside.survey,
         },
     }
 }

@@ -78,6 +78,14 @@ impl Watched {
             && self.slices.synced()
     }
 
+    /// The addresses that have a lock: each is somebody's, waits for somebody, or is known to be a stranger's.
+    pub(super) fn locked(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.locks.iter().filter_map(|(key, _)| match key {
+            LockKey::Address(address) => Some(*address),
+            _ => None,
+        })
+    }
+
     /// The nodes, as placement sees them.
     pub(crate) fn node_facts(&self) -> BTreeMap<NodeName, NodeFacts> {
         let facts = self.nodes.iter().map(|(name, node)| {

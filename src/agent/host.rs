@@ -1,5 +1,5 @@
-//! Looks at this node's own host: which addresses it has, which ports its processes listen on, and how its kube-proxy
-//! works. Services that fall back to node addresses are served by what every agent tells of it.
+//! Looks at this node's own host: which addresses it has, which ports its processes listen on, how its kube-proxy
+//! works, and how the kernel is set to treat ARP. Services that fall back to node addresses are served by what every agent tells of it.
 //!
 //! Everything is read anew from time to time, since the kernel gives no notice of sockets. A part that cannot be
 //! read leaves what was known as it was: to forget that kube-proxy uses IPVS while it restarts would be an outage.
@@ -7,11 +7,14 @@
 //! ```text
 //!   netlink ───────────────┐
 //!   /proc/net/{tcp,udp}* ──┼──▶ Reading ──gist──▶ HostFacts ──▶ report
+//!   routes, switches ──────┤
 //!   kube-proxy's mode ─────┘
 //! ```
 
 mod gist;
+mod routes;
 mod sockets;
+mod switches;
 
 use std::{
     fs::{self, File},
@@ -21,6 +24,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use herald_layer2::Selection;
 use herald_spi::Protocol;
 use tokio::{
     sync::watch,
@@ -96,12 +100,20 @@ async fn look(kube_proxy: &str, mode: &mut Option<String>) -> anyhow::Result<Hos
         *mode = Some(told.to_owned());
     }
     let interfaces = herald_layer2::addresses().await?;
+    let links = herald_layer2::links(&Selection::default()).await?;
     let (sockets, ephemeral) = task::spawn_blocking(read_sockets).await??;
+    let (links, gateways) = task::spawn_blocking(move || {
+        let links = links.values().map(switches::of).collect();
+        (links, routes::gateways())
+    })
+    .await?;
     let reading = Reading {
         interfaces,
         sockets,
         ephemeral,
         mode: mode.clone(),
+        links,
+        gateways,
     };
     Ok(reading.gist())
 }

@@ -21,6 +21,7 @@ use super::{
     reach::Reach,
     requests::Requests,
     soundness::Readiness,
+    survey::Desk,
 };
 use crate::{
     membership::{NodeAddresses, OwnClaims, View},
@@ -30,6 +31,7 @@ use crate::{
 };
 
 mod checking;
+mod surveying;
 
 /// A host that is no Herald node and claims an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,7 @@ pub(super) struct Mind {
     gates: Gates,
     readiness: Readiness,
     requests: Requests,
+    surveys: Desk,
     impaired: bool,
     /// The first complete view, or what was remembered of one, has been taken in.
     started: bool,
@@ -95,6 +98,7 @@ impl Mind {
             gates: Gates::default(),
             readiness: Readiness::default(),
             requests: Requests::default(),
+            surveys: Desk::default(),
             impaired: false,
             started: false,
             node_addresses: Arc::clone(&recalled.node_addresses),
@@ -225,7 +229,11 @@ impl Mind {
             .values()
             .map(|rival| rival.seen + CONFLICT_FADES);
         let fades = fades.filter(|at| *at > self.concluded_at);
-        let others = [self.claims.next_deadline(), self.readiness.next_deadline()];
+        let others = [
+            self.claims.next_deadline(),
+            self.readiness.next_deadline(),
+            self.surveys.next_deadline(),
+        ];
         let reconsider = self.concluded_at + RECONSIDER;
         others
             .into_iter()
@@ -384,6 +392,7 @@ impl Mind {
         self.concluded_at = now;
         let Cluster { nodes, addresses } = self.cluster(now, unix)?;
         let rebalance = self.rebalance(now, &addresses);
+        self.notice_surveys(now);
         let segments = segments(&self.links, &self.view);
         let mut herald_macs: BTreeSet<_> = self.view.known_macs.iter().copied().collect();
         herald_macs.extend(self.links.values().map(|link| link.mac));

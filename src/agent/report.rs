@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::OwnerReference, jiff::Timestamp};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams},
@@ -35,7 +35,16 @@ struct Told<'a> {
     #[serde(flatten)]
     types: TypeMeta,
     metadata: ObjectMeta,
+    status: Stamped<'a>,
+}
+
+/// The status, and the time by this node's clock: what the API server's clock says of the same write stands in
+/// `managedFields`. Not in the account, which would change all the time.
+#[derive(Debug, Serialize)]
+struct Stamped<'a> {
+    #[serde(flatten)]
     status: &'a NodeAnnouncementsStatus,
+    clock: String,
 }
 
 /// Keeps the object as the account says until the sender is gone.
@@ -73,7 +82,10 @@ async fn write(api: &Api<NodeAnnouncements>, node: &str, account: &Account) -> k
             name: Some(node.to_owned()),
             ..ObjectMeta::default()
         },
-        status: &account.status,
+        status: Stamped {
+            status: &account.status,
+            clock: Timestamp::now().to_string(),
+        },
     };
     match api.patch_status(node, &params, &Patch::Apply(&body)).await {
         Err(error) if cluster::is_gone(&error) => {

@@ -23,8 +23,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::{
-    account::{Since, account},
+    account::{Beside, Since, account},
     check::Checks,
+    dropped::{self, Dropped},
     events,
     facts::Watch,
     host,
@@ -38,9 +39,10 @@ use super::{
     prompt,
     report::{self, Account},
     soundness,
+    survey::{self, Held, Order},
 };
 use crate::{
-    api::{AddressAllocation, AddressPool, HostFacts},
+    api::{AddressAllocation, AddressPool, AgentFacts, HostFacts, WireSurvey},
     cluster::{self, Reachability, pump},
     heap,
     membership::{self, Incarnation, Peers, Setup, View},
@@ -172,6 +174,11 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         memory::file::Pace::default(),
     ));
 
+    let (order_sender, orders) = mpsc::channel(1);
+    let (held_sender, held) = watch::channel(Held::default());
+    let (survey_sender, surveyed) = watch::channel(None);
+    tasks.spawn(survey::keep(orders, held, survey_sender));
+
     let view = peers.view();
     let mind = Mind::new(options.node, view.borrow().clone(), recalled);
     peers.set_nodes(mind.node_addresses());
@@ -190,6 +197,11 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         ask_about_strangers: ask_sender,
         found,
         allowance: Allowance::default(),
+        dropped: Dropped::default(),
+        orders: order_sender,
+        held: held_sender,
+        surveyed,
+        surveying: false,
         metrics,
         health,
         origin,
@@ -304,6 +316,11 @@ struct Turning {
     ask_about_strangers: mpsc::Sender<()>,
     found: mpsc::Receiver<Published>,
     allowance: Allowance,
+    dropped: Dropped,
+    orders: mpsc::Sender<Order>,
+    held: watch::Sender<Held>,
+    surveyed: watch::Receiver<Option<WireSurvey>>,
+    surveying: bool,
     metrics: Metrics,
     health: Health,
     origin: Instant,
@@ -322,6 +339,8 @@ impl Turning {
                 .next_check()
                 .map(|at| self.origin + at.since_start());
             self.health.beat();
+            let dropped = dropped::counts(&self.peers.counters());
+            self.dirty |= self.dropped.notice(self.now(), Timestamp::now(), dropped);
             if self.dirty {
                 self.gather().await;
                 self.conclude();
@@ -343,6 +362,10 @@ impl Turning {
                 }
                 changed = self.host.changed() => {
                     changed.context("looking at the host ended")?;
+                    self.dirty = true;
+                }
+                changed = self.surveyed.changed() => {
+                    changed.context("asking the wire ended")?;
                     self.dirty = true;
                 }
                 changed = self.impaired.changed() => {
@@ -455,6 +478,7 @@ impl Turning {
         self.peers.set_silent(self.mind.silent_links());
         self.peers.set_claims(claims);
         self.tell_moves(now);
+        self.survey(now);
         if self.mind.asks_about_strangers(now) {
             // A question that waits is as good as this one.
             let _waiting = self.ask_about_strangers.try_send(());
@@ -473,7 +497,17 @@ impl Turning {
             return;
         }
         let host = self.host.borrow_and_update().clone();
-        let account = account(&self.mind, host, now, clock, &mut self.since);
+        let beside = Beside {
+            host,
+            agent: AgentFacts {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                key: self.peers.key_id(),
+                dropped: self.dropped.tell(),
+                kube_proxy_unhealthy: *self.impaired.borrow(),
+            },
+            survey: self.surveyed.borrow_and_update().clone(),
+        };
+        let account = account(&self.mind, beside, now, clock, &mut self.since);
         self.metrics.survey(&account);
         // What is only remembered is no news to the cluster.
         if !self.mind.is_told() {
@@ -486,6 +520,20 @@ impl Turning {
             }
             changed
         });
+    }
+
+    /// Lets the wire be asked, and tells what is held as long as that goes on.
+    fn survey(&mut self, now: Time) {
+        let order = self.mind.survey(now, rand::random);
+        let done = self.surveyed.borrow().as_ref().is_some_and(|it| it.done);
+        self.surveying = order.is_some() || (self.surveying && !done);
+        if self.surveying {
+            self.held.send_replace(self.mind.held());
+        }
+        if let Some(order) = order {
+            // One that waits is taken in a moment, and whoever asked may ask again.
+            let _waiting = self.orders.try_send(order);
+        }
     }
 
     fn tell_moves(&mut self, now: Time) {

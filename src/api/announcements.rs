@@ -72,9 +72,173 @@ pub struct NodeAnnouncementsStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 17))]
     pub namesake: Option<String>,
-    /// What falling back to node addresses must know of this node.
+    /// What falling back to node addresses must know of this node, and `herald check`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostFacts>,
+    /// The agent itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentFacts>,
+    /// What this node's clock said when this was written, RFC 3339. The API server notes its own time beside it in
+    /// `metadata.managedFields`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40))]
+    pub clock: Option<String>,
+    /// What this node found when it was asked last to look on the wire for hosts on a pool's free addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub survey: Option<WireSurvey>,
+}
+
+/// What an agent says of itself.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentFacts {
+    /// Its version.
+    #[schemars(length(max = 64))]
+    pub version: String,
+    /// Eight digits that tell the key which signs its heartbeats from others, and reveal nothing of it.
+    #[schemars(length(max = 16))]
+    pub key: String,
+    /// Why it dropped heartbeats within the last minute.
+    #[serde(default)]
+    #[schemars(length(max = 8))]
+    pub dropped: Vec<DroppedHeartbeats>,
+    /// This node's kube-proxy was healthy and is not any more.
+    #[serde(default)]
+    pub kube_proxy_unhealthy: bool,
+}
+
+/// Heartbeats that an agent does not accept.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DroppedHeartbeats {
+    /// Why.
+    pub why: DropReason,
+    /// Since when without a minute's break, RFC 3339.
+    pub since: String,
+}
+
+/// Why an agent does not accept a heartbeat.
+#[derive(
+    JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize,
+)]
+pub enum DropReason {
+    /// It is signed by a key that is not here.
+    UnknownKey,
+    /// The signature does not fit.
+    BadSignature,
+    /// Its envelope is of a version that this agent does not know.
+    UnknownVersion,
+    /// It is signed well and cannot be read.
+    Malformed,
+}
+
+/// An interface on which a node can announce.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InterfaceFacts {
+    /// Its name.
+    #[schemars(length(max = 16))]
+    pub name: String,
+    /// Its subnets.
+    #[serde(default)]
+    #[schemars(length(max = 32), inner(length(max = 49)))]
+    pub subnets: Vec<String>,
+    /// `net.ipv4.conf.*.arp_ignore` as it counts here: the larger one of the interface's and of `all`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arp_ignore: Option<u8>,
+    /// `arp_announce` likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arp_announce: Option<u8>,
+    /// `rp_filter` likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rp_filter: Option<u8>,
+}
+
+/// A router by which a node reaches everything else.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayFacts {
+    /// Its address.
+    #[schemars(length(max = 45))]
+    pub address: String,
+    /// The interface to it.
+    #[schemars(length(max = 16))]
+    pub interface: String,
+}
+
+/// What a node found on the wire.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WireSurvey {
+    /// The value of the annotation `herald.dev/survey` that asked for it.
+    #[schemars(length(max = 64))]
+    pub request: String,
+    /// Whether it has ended.
+    pub done: bool,
+    /// The pools that asked, at most 100.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    pub pools: Vec<String>,
+    /// Each interface whose subnets hold free addresses of theirs.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub interfaces: Vec<SurveyedInterface>,
+}
+
+/// What was found on one segment.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SurveyedInterface {
+    /// The interface.
+    #[schemars(length(max = 16))]
+    pub interface: String,
+    /// The node that asks on this segment: of those that hear each other there only one does.
+    pub by: String,
+    /// For how many addresses it asked so far.
+    #[serde(default)]
+    pub asked: u32,
+    /// For how many it did not ask, since there are more than it asks for at a time.
+    #[serde(default)]
+    pub left: u32,
+    /// Who answered, at most 100.
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    pub answered: Vec<Answered>,
+    /// What DHCP servers offered, at most 16.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub offers: Vec<DhcpOffer>,
+    /// Why nothing could be asked; left out where it could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub error: Option<String>,
+}
+
+/// A host that has an address which no Service holds.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answered {
+    /// The address.
+    #[schemars(length(max = 45))]
+    pub address: String,
+    /// The host's hardware address.
+    #[schemars(length(max = 17))]
+    pub mac: String,
+}
+
+/// An address that a DHCP server would give out.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DhcpOffer {
+    /// The server's address, as it names itself.
+    #[schemars(length(max = 45))]
+    pub server: String,
+    /// The server's hardware address, or its relay's.
+    #[schemars(length(max = 17))]
+    pub mac: String,
+    /// The address that it offers.
+    #[schemars(length(max = 45))]
+    pub address: String,
 }
 
 /// What a node itself does with its addresses and ports.
@@ -93,6 +257,14 @@ pub struct HostFacts {
     #[serde(default)]
     #[schemars(length(max = 1024), inner(length(max = 16)))]
     pub listening: Vec<String>,
+    /// The interfaces on which the node can announce.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub interfaces: Vec<InterfaceFacts>,
+    /// The routers of its default routes.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub gateways: Vec<GatewayFacts>,
 }
 
 /// One address on one interface.

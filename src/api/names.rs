@@ -40,6 +40,9 @@ pub const ANNOTATION_FALLBACK: &str = "herald.dev/fallback";
 /// On a pool: when somebody asked for a rebalance last (RFC 3339); every new value asks anew.
 pub const ANNOTATION_REBALANCE: &str = "herald.dev/rebalance";
 
+/// On a pool: when somebody asked last to look on the wire for hosts on its free addresses; every new value asks anew.
+pub const ANNOTATION_SURVEY: &str = "herald.dev/survey";
+
 /// MetalLB's word for [`ANNOTATION_POOL`].
 pub const METALLB_POOL: &str = "metallb.io/address-pool";
 /// MetalLB's word for [`ANNOTATION_ADDRESSES`].

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use anyhow::anyhow;
 use kube::{Api, Client, api::ListParams};
 use serde::de::DeserializeOwned;
 use tokio::time;
@@ -21,6 +20,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PAGE: u32 = 500;
 /// After how long a person is told what takes so long, and how often again.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
+
+/// Why there is no answer to a call.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unanswered {
+    /// The API server did not do it, or could not be reached.
+    #[error("{}", explain(.0))]
+    Refused(kube::Error),
+    /// It did not answer in time.
+    #[error(
+        "the API server did not answer within {PATIENCE:?}: check that it is reachable, then try again"
+    )]
+    Late,
+}
 
 /// Reads from the cluster, and counts what it has read.
 pub(super) struct Reader {
@@ -46,20 +58,32 @@ impl Reader {
     where
         K: Clone + DeserializeOwned + Debug,
     {
+        Ok(self.try_list(api, params).await?)
+    }
+
+    /// The same, for who looks at why it failed.
+    pub(super) async fn try_list<K>(
+        &self,
+        api: &Api<K>,
+        params: ListParams,
+    ) -> Result<Vec<K>, Unanswered>
+    where
+        K: Clone + DeserializeOwned + Debug,
+    {
         let mut items = Vec::new();
         let mut params = params.limit(PAGE);
         loop {
-            let page = match answer(api.list(&params)).await? {
+            let page = match self.call(api.list(&params)).await {
                 Ok(page) => page,
                 // What is left of a list expires after some minutes: once more from the start.
-                Err(kube::Error::Api(status))
+                Err(Unanswered::Refused(kube::Error::Api(status)))
                     if status.code == 410 && params.continue_token.is_some() =>
                 {
                     params.continue_token = None;
                     items.clear();
                     continue;
                 }
-                Err(error) => return Err(anyhow!(explain(&error))),
+                Err(error) => return Err(error),
             };
             self.read.fetch_add(page.items.len(), Ordering::Relaxed);
             items.extend(page.items);
@@ -70,14 +94,23 @@ impl Reader {
         }
     }
 
+    /// The answer to any call.
+    pub(super) async fn call<T>(
+        &self,
+        call: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, Unanswered> {
+        match time::timeout(PATIENCE, call).await {
+            Ok(answer) => answer.map_err(Unanswered::Refused),
+            Err(_) => Err(Unanswered::Late),
+        }
+    }
+
     /// One object, if it is there.
     pub(super) async fn get<K>(&self, api: &Api<K>, name: &str) -> anyhow::Result<Option<K>>
     where
         K: Clone + DeserializeOwned + Debug,
     {
-        answer(api.get_opt(name))
-            .await?
-            .map_err(|error| anyhow!(explain(&error)))
+        Ok(self.call(api.get_opt(name)).await?)
     }
 
     /// The answer to a call that changes something.
@@ -85,9 +118,7 @@ impl Reader {
         &self,
         call: impl Future<Output = Result<T, kube::Error>>,
     ) -> anyhow::Result<T> {
-        answer(call)
-            .await?
-            .map_err(|error| anyhow!(explain(&error)))
+        Ok(self.call(call).await?)
     }
 
     /// Whether the list can be read at all.
@@ -95,10 +126,9 @@ impl Reader {
     where
         K: Clone + DeserializeOwned + Debug,
     {
-        answer(api.list(&ListParams::default().limit(1)))
-            .await?
-            .map(|_| ())
-            .map_err(|error| anyhow!(explain(&error)))
+        let one = ListParams::default().limit(1);
+        self.call(api.list(&one)).await?;
+        Ok(())
     }
 
     /// Does the work; a person who waits for longer than a second is told how far it is, in a line that goes away.
@@ -129,17 +159,8 @@ impl Reader {
     }
 }
 
-/// Waits for an answer of the API server, but not for ever.
-async fn answer<T>(
-    call: impl Future<Output = Result<T, kube::Error>>,
-) -> anyhow::Result<Result<T, kube::Error>> {
-    time::timeout(PATIENCE, call).await.map_err(|_| {
-        anyhow!("the API server did not answer within {PATIENCE:?}: check that it is reachable, then try again")
-    })
-}
-
 /// A terminal that cannot be written to is no reason to fail.
-fn on_stderr(text: &str) {
+pub(super) fn on_stderr(text: &str) {
     let mut out = io::stderr().lock();
     let _unheard = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     AgentArgs, Cli, Command, ControllerArgs, DefaultProvider, Failover, NodePorts, ProcessArgs,
-    aws, crds, explain, pools, rebalance, status,
+    aws, check, crds, explain, pools, rebalance, status,
 };
 use crate::{agent, api::NodePortPolicy, cluster, controller, membership, telemetry};
 
@@ -29,6 +29,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => return answer(status::show(args)),
         Command::Pools(args) => return answer(pools::show(args)),
         Command::Explain(args) => return answer(explain::show(args)),
+        Command::Check(args) => return answer(check::run(args)),
         Command::Rebalance(args) => return answer(rebalance::ask(args)),
         Command::Aws(command) => return answer(aws::show(command)),
     };

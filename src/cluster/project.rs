@@ -237,6 +237,7 @@ pub fn pool(object: &AddressPool) -> Option<PoolRecord> {
         ignore_exclude_label: spec.ignore_exclude_label,
         rebalance: spec.rebalance,
         rebalance_asked: object.annotations().get(api::ANNOTATION_REBALANCE).cloned(),
+        survey_asked: object.annotations().get(api::ANNOTATION_SURVEY).cloned(),
         status: object.status.clone(),
     })
 }

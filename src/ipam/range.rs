@@ -122,6 +122,28 @@ impl Range {
         self.first <= address && address <= self.last
     }
 
+    /// The first address that both have.
+    #[must_use]
+    pub fn overlap(&self, first: IpAddr, last: IpAddr) -> Option<IpAddr> {
+        // Of two families the one ends before the other begins.
+        let begins = self.first.max(first);
+        (begins <= self.last.min(last)).then_some(begins)
+    }
+
+    /// The part of it between two addresses.
+    #[must_use]
+    pub fn within(&self, first: IpAddr, last: IpAddr) -> Option<Self> {
+        let begins = self.overlap(first, last)?;
+        Some(Self::part(begins, self.last.min(last)))
+    }
+
+    /// Its addresses, one after the other.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        let (first, last) = self.numbers();
+        let family = self.family();
+        (first..=last).map(move |number| family.address(number))
+    }
+
     /// Both ends as numbers within the family.
     pub(super) fn numbers(&self) -> (u128, u128) {
         (number(self.first), number(self.last))
@@ -242,6 +264,32 @@ fn check_size(text: &str, range: Range) -> Result<(), RangeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_part_between_two_addresses_is_of_their_family() {
+        let range: Range = "10.0.0.4-10.0.0.9".parse().unwrap();
+        for (first, last, part) in [
+            ("10.0.0.0", "10.0.0.5", Some("10.0.0.4-10.0.0.5")),
+            ("10.0.0.6", "10.0.0.6", Some("10.0.0.6")),
+            ("10.0.0.0", "10.0.0.255", Some("10.0.0.4-10.0.0.9")),
+            ("10.0.0.10", "10.0.0.255", None),
+            ("10.0.0.0", "10.0.0.3", None),
+            ("fd00::", "fd00::ff", None),
+            ("::", "ffff::", None),
+        ] {
+            let found = range.within(first.parse().unwrap(), last.parse().unwrap());
+            assert_eq!(
+                found.map(|it| it.to_string()).as_deref(),
+                part,
+                "{first} {last}"
+            );
+        }
+        let all: Vec<String> = range.addresses().map(|it| it.to_string()).collect();
+        assert_eq!(
+            (all.len(), all[0].as_str(), all[5].as_str()),
+            (6, "10.0.0.4", "10.0.0.9")
+        );
+    }
 
     #[test]
     fn ranges_are_read_and_shown_in_one_way() {

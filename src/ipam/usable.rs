@@ -4,6 +4,20 @@ use std::net::IpAddr;
 
 use super::{Family, FreeRanges, PerFamily, Pool, Range, family::number};
 
+impl Pool {
+    /// The runs of addresses that it may give out, IPv4 first, whoever holds them.
+    #[must_use]
+    pub fn usable(&self) -> Vec<Range> {
+        let usable = usable(self);
+        let of = |family: Family| {
+            let runs = usable.get(family).runs();
+            let range = |(first, last)| Range::part(family.address(first), family.address(last));
+            runs.map(range).collect::<Vec<_>>()
+        };
+        [of(Family::V4), of(Family::V6)].concat()
+    }
+}
+
 /// The addresses of each family that the pool may give out.
 pub(super) fn usable(pool: &Pool) -> PerFamily<FreeRanges> {
     let mut usable = PerFamily::<FreeRanges>::default();
@@ -73,12 +87,7 @@ mod tests {
             avoid_edge_addresses,
             ..pool
         };
-        let usable = usable(&pool);
-        [Family::V4, Family::V6]
-            .into_iter()
-            .flat_map(|family| usable.get(family).runs().map(move |run| (family, run)))
-            .map(|(family, (a, b))| Range::part(family.address(a), family.address(b)).to_string())
-            .collect()
+        pool.usable().iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -140,6 +140,13 @@ impl Keys {
         })
     }
 
+    /// What tells the key that signs from others, in hexadecimal digits: the id that every datagram carries, derived by
+    /// HMAC, so that it says nothing of the key.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{:08x}", u32::from_be_bytes(self.signing.id))
+    }
+
     /// Wraps and signs a message.
     pub(super) fn seal(&self, message: &[u8]) -> Vec<u8> {
         let mut datagram = Vec::with_capacity(message.len() + OVERHEAD);

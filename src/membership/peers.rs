@@ -195,6 +195,12 @@ impl Peers {
             .send_modify(|wishes| wishes.keys = Arc::new(keys));
     }
 
+    /// What tells the key that signs from others.
+    #[must_use]
+    pub fn key_id(&self) -> String {
+        self.wishes.borrow().keys.id()
+    }
+
     /// Tells the peers that this agent hands over and will end. Claims stay until [`Self::set_claims`] drops them.
     pub fn leave(&self) {
         self.wishes.send_modify(|wishes| wishes.leaving = true);

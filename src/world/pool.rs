@@ -37,6 +37,8 @@ pub struct PoolRecord {
     pub rebalance: RebalancePolicy,
     /// When somebody asked for a rebalance last, as it was written.
     pub rebalance_asked: Option<String>,
+    /// When somebody asked last to look on the wire for hosts on its free addresses, as it was written.
+    pub survey_asked: Option<String>,
     /// The status as it stands.
     pub status: Option<crate::api::AddressPoolStatus>,
 }

@@ -60,6 +60,7 @@ pub(crate) fn pool(name: &str, addresses: &[&str]) -> PoolRecord {
         ignore_exclude_label: false,
         rebalance: RebalancePolicy::Manual,
         rebalance_asked: None,
+        survey_asked: None,
         status: None,
     }
 }

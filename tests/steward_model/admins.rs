@@ -108,6 +108,7 @@ fn new_pool(dice: &mut Dice, number: usize, now: i64) -> PoolRecord {
         ignore_exclude_label: false,
         rebalance: RebalancePolicy::Manual,
         rebalance_asked: None,
+        survey_asked: None,
         status: None,
     }
 }

@@ -81,6 +81,7 @@ fn pool(name: &str, addresses: &str) -> PoolRecord {
         ignore_exclude_label: false,
         rebalance: api::RebalancePolicy::Manual,
         rebalance_asked: None,
+        survey_asked: None,
         status: None,
     }
 }

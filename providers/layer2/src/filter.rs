@@ -45,7 +45,12 @@ const AND: u16 = 0x54;
 const JUMP: u16 = 0x05;
 const JUMP_EQUAL: u16 = 0x15;
 const JUMP_GREATER: u16 = 0x25;
+const JUMP_SET: u16 = 0x45;
 const RETURN: u16 = 0x06;
+/// `BPF_LDX | BPF_B | BPF_MSH`: four times the low half of an octet.
+const LOAD_HEADER_LENGTH: u16 = 0xb1;
+/// `BPF_LD | BPF_H | BPF_IND`: at an offset from the index.
+const LOAD_HALF_INDEXED: u16 = 0x48;
 
 /// `SKF_AD_OFF + SKF_AD_PKTTYPE`: to whom the frame was sent.
 const PACKET_TYPE: u32 = 0xffff_f004;
@@ -62,6 +67,11 @@ const ARP_SENDER: u32 = 28;
 const ARP_TARGET: u32 = 38;
 const NEXT_HEADER: u32 = 20;
 const ICMP_TYPE: u32 = 54;
+const ETHERNET_HEADER: u32 = 14;
+const IP_FRAGMENT: u32 = 20;
+const IP_PROTOCOL: u32 = 23;
+/// Into a UDP header.
+const UDP_DESTINATION: u32 = 2;
 const NDP_TARGET: u32 = 62;
 
 /// Passes ARP requests and replies whose target or sender is one of the IPv4 `addresses`.
@@ -117,6 +127,33 @@ pub fn any_arp() -> Program {
 pub fn any_ndp() -> Program {
     let mut program = ndp_start();
     program.push(accept());
+    program
+}
+
+/// Passes UDP datagrams over IPv4, not fragments of such, to the port of DHCP clients.
+#[must_use]
+pub fn to_dhcp_clients() -> Program {
+    let mut program = start(0x0800);
+    program.extend([load(LOAD_BYTE, IP_PROTOCOL), equal(17, 1, 0), refuse()]);
+    // Any bit of the offset: not the first fragment.
+    program.extend([
+        load(LOAD_HALF, IP_FRAGMENT),
+        Instruction {
+            code: JUMP_SET,
+            jt: 0,
+            jf: 1,
+            k: 0x1fff,
+        },
+        refuse(),
+    ]);
+    // The header's length into the index, and the port behind it.
+    program.extend([
+        load(LOAD_HEADER_LENGTH, ETHERNET_HEADER),
+        load(LOAD_HALF_INDEXED, ETHERNET_HEADER + UDP_DESTINATION),
+        equal(68, 1, 0),
+        refuse(),
+        accept(),
+    ]);
     program
 }
 

@@ -9,6 +9,7 @@
 //! ```
 
 pub mod arp;
+pub mod dhcp;
 pub mod ndp;
 
 use herald_spi::Mac;

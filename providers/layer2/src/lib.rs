@@ -14,6 +14,7 @@
 //!                       ▼
 //!                     socket ── filter, sys               a packet socket per link and family
 //!                     prompt                              the thread, which the scheduler prefers
+//!   agent ──Plan──▶ survey ──Found──▶ agent               apart from all that: who else is on the wire
 //! ```
 //!
 //! A node starts it with [`Layer2::start`] and says what it wants through [`herald_spi::Announcer`].
@@ -28,6 +29,7 @@ pub mod prompt;
 mod run;
 mod select;
 mod socket;
+pub mod survey;
 mod sys;
 pub mod tap;
 

@@ -347,6 +347,21 @@ fn listen(link: &Link, family: Family, addresses: &[IpAddr]) -> Result<Watched, 
     Watched::new(socket).map_err(failed)
 }
 
+/// A socket beside those that answer: it hears what the program passes on one link.
+pub(crate) fn open(link: &Link, ethertype: u16, program: &Program) -> Result<Watched, Layer2Error> {
+    let socket = deaf()?;
+    let bound = || -> io::Result<()> {
+        socket.attach_filter(&translate(program))?;
+        socket.bind(&sys::link_address(link.index, ethertype)?)
+    };
+    let failed = |source| Layer2Error::Open {
+        link: link.name.clone(),
+        source,
+    };
+    bound().map_err(failed)?;
+    Watched::new(socket).map_err(failed)
+}
+
 /// Attaches the filter for the addresses, or a wider one if the kernel has no room for it.
 fn attach(socket: &Socket, family: Family, addresses: &[IpAddr]) -> io::Result<()> {
     let (narrow, wide) = match family {
@@ -366,7 +381,7 @@ fn translate(program: &Program) -> Vec<SockFilter> {
 }
 
 /// Reads up to `limit` frames. A longer frame than the buffer is cut off.
-fn read_batch(
+pub(crate) fn read_batch(
     watched: &Watched,
     buffer: &mut [u8],
     limit: usize,
@@ -388,7 +403,7 @@ fn read_batch(
 }
 
 /// Whether a failed send says nothing about the socket: the queue was full for a moment.
-fn is_passing(error: &io::Error) -> bool {
+pub(crate) fn is_passing(error: &io::Error) -> bool {
     let full = [libc::ENOBUFS, libc::ENOMEM]
         .map(Some)
         .contains(&error.raw_os_error());

@@ -11,7 +11,7 @@ use std::{
 use herald_spi::Protocol;
 
 use super::sockets::Socket;
-use crate::api::HostFacts;
+use crate::api::{GatewayFacts, HostFacts, InterfaceFacts};
 
 /// The device to which kube-proxy binds the address of every Service under IPVS. None of them is the node's.
 const IPVS_DEVICE: &str = "kube-ipvs0";
@@ -20,6 +20,8 @@ const NODE_PORTS: RangeInclusive<u16> = 30000..=32767;
 /// As many as the report may hold.
 const MOST_ADDRESSES: usize = 256;
 const MOST_PORTS: usize = 1024;
+const MOST_LINKS: usize = 64;
+const MOST_GATEWAYS: usize = 16;
 
 /// What was read of a host.
 #[derive(Debug)]
@@ -32,6 +34,10 @@ pub(super) struct Reading {
     pub(super) ephemeral: RangeInclusive<u16>,
     /// kube-proxy's mode, as it was last told.
     pub(super) mode: Option<String>,
+    /// The interfaces on which this node can announce.
+    pub(super) links: Vec<InterfaceFacts>,
+    /// The routers of its default routes.
+    pub(super) gateways: Vec<GatewayFacts>,
 }
 
 impl Reading {
@@ -72,6 +78,8 @@ impl Reading {
                 .take(MOST_PORTS)
                 .map(|(_, _, port)| port.to_string())
                 .collect(),
+            interfaces: self.links.into_iter().take(MOST_LINKS).collect(),
+            gateways: self.gateways.into_iter().take(MOST_GATEWAYS).collect(),
         }
     }
 }
@@ -105,6 +113,8 @@ mod tests {
                 .collect(),
             ephemeral: 32768..=60999,
             mode: None,
+            links: Vec::new(),
+            gateways: Vec::new(),
         }
     }
 
@@ -192,6 +202,8 @@ mod tests {
             sockets: sockets.collect(),
             ephemeral: 32768..=60999,
             mode: None,
+            links: Vec::new(),
+            gateways: Vec::new(),
         }
         .gist();
         assert_eq!(facts.addresses.len(), 256);

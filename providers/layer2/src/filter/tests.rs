@@ -33,7 +33,7 @@ fn passes(program: &Program, packet_type: u32, frame: &[u8]) -> bool {
                 .fold(0, |word, &octet| word << 8 | u32::from(octet)),
         )
     };
-    let (mut at, mut accumulator) = (0, 0u32);
+    let (mut at, mut accumulator, mut index) = (0, 0u32, 0u32);
     loop {
         let Instruction { code, jt, jf, k } = program[at];
         let jump = |holds: bool| usize::from(if holds { jt } else { jf });
@@ -52,6 +52,19 @@ fn passes(program: &Program, packet_type: u32, frame: &[u8]) -> bool {
                 };
                 accumulator = loaded;
             }
+            LOAD_HALF_INDEXED => {
+                let Some(loaded) = load(index + k, 2) else {
+                    return false;
+                };
+                accumulator = loaded;
+            }
+            LOAD_HEADER_LENGTH => {
+                let Some(octet) = load(k, 1) else {
+                    return false;
+                };
+                index = 4 * (octet & 0xf);
+            }
+            JUMP_SET => at += jump(accumulator & k != 0),
             AND => accumulator &= k,
             JUMP => at += usize::try_from(k).unwrap(),
             JUMP_EQUAL => at += jump(accumulator == k),
@@ -305,5 +318,30 @@ proptest! {
         if fours.len() <= EXACT && !fours.contains(&stranger) && !fours.contains(&0) {
             prop_assert!(!passes(&arp, BROADCAST, &arp_frame::probe(B, Ipv4Addr::from_bits(stranger))));
         }
+    }
+}
+
+#[test]
+fn only_datagrams_to_dhcp_clients_pass_whatever_the_length_of_their_header() {
+    let program = to_dhcp_clients();
+    let datagram = |header: u8, protocol: u8, fragment: u16, port: u8| {
+        let mut frame = vec![0; 14 + usize::from(header) * 4 + 8];
+        frame[12..14].copy_from_slice(&[8, 0]);
+        frame[14] = 0x40 | header;
+        frame[20..22].copy_from_slice(&fragment.to_be_bytes());
+        frame[23] = protocol;
+        frame[14 + usize::from(header) * 4 + 3] = port;
+        frame
+    };
+    for (frame, kind, passed) in [
+        (datagram(5, 17, 0, 68), BROADCAST, true),
+        (datagram(15, 17, 0x4000, 68), HOST, true),
+        (datagram(5, 17, 0, 67), BROADCAST, false),
+        (datagram(5, 6, 0, 68), BROADCAST, false),
+        (datagram(5, 17, 1, 68), BROADCAST, false),
+        (datagram(5, 17, 0, 68), OUTGOING, false),
+        (datagram(5, 17, 0, 68)[..36].to_vec(), BROADCAST, false),
+    ] {
+        assert_eq!(passes(&program, kind, &frame), passed, "{frame:?}");
     }
 }
