@@ -6,9 +6,7 @@ use serde::Serialize;
 
 use super::{Report, agents::Agents};
 use crate::{
-    api::{
-        self, AnnouncedAddress, AnnouncementState, CheckOutcome, FailedCheck, Provider, Reason,
-    },
+    api::{self, AnnouncedAddress, AnnouncementState, CheckOutcome, FailedCheck, Provider, Reason},
     world::{ConditionRecord, IngressRecord, ServiceRecord, TrafficPolicy},
 };
 
@@ -68,6 +66,14 @@ pub struct Line {
     pub state: String,
     /// Details for people.
     pub message: String,
+}
+
+impl Line {
+    /// The pools that its Service's addresses came from, one for each family.
+    pub fn pools(&self) -> impl Iterator<Item = &str> {
+        let pools = self.pool.as_deref().unwrap_or_default().split(',');
+        pools.map(str::trim).filter(|pool| !pool.is_empty())
+    }
 }
 
 /// What the nodes say.
@@ -141,7 +147,10 @@ pub fn survey<'a>(
 }
 
 fn lines(service: &ServiceRecord, said: &Said<'_>) -> Vec<Line> {
-    let condition = service.provisioned.as_deref().or(service.allocated.as_ref());
+    let condition = service
+        .provisioned
+        .as_deref()
+        .or(service.allocated.as_ref());
     let blank = blank(service, condition);
     let holds = condition.is_some_and(|condition| condition.holds);
     let addresses: Vec<_> = service.status_addresses().map(|a| a.to_string()).collect();

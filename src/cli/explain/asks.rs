@@ -4,11 +4,7 @@ use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 use kube::ResourceExt as _;
 
 use super::model::Ask;
-use crate::{
-    api,
-    cli::output::listed,
-    cluster, survey,
-};
+use crate::{api, cli::output::listed, cluster, survey};
 
 /// What annotations ask for, in the order in which it is told. The key itself is a secret between those who share.
 const ANNOTATIONS: [(&str, &str); 9] = [

@@ -14,10 +14,7 @@ use super::{
 };
 use crate::{
     api::{self, Provider},
-    cli::{
-        DefaultProvider,
-        reading::Reader,
-    },
+    cli::{DefaultProvider, reading::Reader},
     cluster,
     controller::{Explained, Input, Ownership, Plan, Steward},
     ipam::{Considered, Considering, Explanation, FamilyCounts, Refusal, Wait},
@@ -293,7 +290,11 @@ fn said(condition: &ConditionRecord) -> Said {
 
 /// The addresses as `herald status` sees them, each with what every node says of it; and the state of the worst.
 fn addresses(scene: &Scene) -> (Vec<Address>, String) {
-    let reports: Vec<_> = scene.announcements.iter().filter_map(cluster::report).collect();
+    let reports: Vec<_> = scene
+        .announcements
+        .iter()
+        .filter_map(cluster::report)
+        .collect();
     let service = cluster::service(&scene.service);
     let status = survey(&service, &reports);
     let lines = &status.services;
