@@ -45,7 +45,7 @@ fn row(html: &mut Html, conflict: &Conflict, now: i64, used: &mut Used) {
     } else {
         "<span class=amiss>✕ "
     });
-    used.show(html, &conflict.state);
+    used.show(html, &conflict.state, "Announcements");
     html.raw("</span></td>");
     code(html, "Address", conflict.address.as_deref());
     html.cell("", "Service");

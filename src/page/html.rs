@@ -41,6 +41,9 @@ impl Html {
 
     /// A value whose direction of writing ends with it.
     pub(super) fn apart(&mut self, value: &str) -> &mut Self {
+        if value.is_empty() {
+            return self;
+        }
         self.raw("<bdi>").text(value).raw("</bdi>")
     }
 

@@ -32,6 +32,7 @@
         document.querySelector("link[rel=icon]").href = next.querySelector("link[rel=icon]").href;
       }
       stale.hidden = true;
+      document.documentElement.classList.add("live");
     } catch {
       stale.hidden = false;
     } finally {

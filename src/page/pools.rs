@@ -97,13 +97,13 @@ fn state(html: &mut Html, pool: &Pool, numbers: Option<&Numbers>, used: &mut Use
     match (pool.ready, &pool.degraded) {
         (false, _) => {
             html.raw("<span class=amiss>✕ ");
-            used.show(html, &pool.reason);
+            used.show(html, &pool.reason, "Pools");
             html.raw("</span><small>").apart(&pool.message);
             html.raw("</small>");
         }
         (true, Some(degraded)) => {
             html.raw("<span class=amiss>✕ ");
-            used.show(html, &degraded.reason);
+            used.show(html, &degraded.reason, "Pools");
             html.raw("</span><small>").apart(&degraded.message);
             html.raw("</small>");
         }

@@ -106,7 +106,7 @@ fn row(html: &mut Html, line: &Line, now: i64, used: &mut Used) {
     } else {
         "<span class=amiss>✕ "
     });
-    used.show(html, &line.state);
+    used.show(html, &line.state, "Announcements");
     html.raw("</span></td>").cell("wide why", "Why");
     html.apart(&line.message).raw("</td></tr>\n");
 }

@@ -28,23 +28,19 @@ static WORDS: LazyLock<Words> = LazyLock::new(|| words(REASONS));
 pub(super) struct Used(BTreeSet<&'static str>);
 
 impl Used {
-    /// Shows a word, as a link to what it means where that is known.
-    pub(super) fn show(&mut self, html: &mut Html, word: &str) {
+    /// Shows a word, as a link to what it means where that is known. One that means several things is shown with what it
+    /// means under a heading that begins like this, if there is one.
+    pub(super) fn show(&mut self, html: &mut Html, word: &str, place: &str) {
         let Some((known, meanings)) = WORDS.get_key_value(word) else {
             html.apart(word);
             return;
         };
         self.0.insert(known);
+        let here = meanings.iter().find(|m| m.section.starts_with(place));
+        let meaning = here.or_else(|| meanings.first());
         html.raw("<a")
             .attribute("href", &format!("#word-{known}"))
-            .attribute(
-                "title",
-                &meanings
-                    .iter()
-                    .map(|m| plain(m.meaning))
-                    .collect::<Vec<_>>()
-                    .join(" / "),
-            )
+            .attribute("title", &plain(meaning.map_or("", |m| m.meaning)))
             .raw(">")
             .text(known)
             .raw("</a>");
@@ -194,7 +190,7 @@ mod tests {
     #[test]
     fn an_unknown_word_is_shown_without_a_link() {
         let (mut used, mut html) = (Used::default(), Html::default());
-        used.show(&mut html, "<b>Strange</b>");
+        used.show(&mut html, "<b>Strange</b>", "");
         used.explain(&mut html);
         assert_eq!(html.into_string(), "<bdi>&lt;b&gt;Strange&lt;/b&gt;</bdi>");
     }
