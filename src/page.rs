@@ -28,3 +28,6 @@ pub use document::{document, policy, refusal};
 pub use findings::{Finding, findings};
 pub use picture::{Lead, Picture};
 pub use view::View;
+
+#[cfg(test)]
+mod tests;

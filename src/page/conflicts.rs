@@ -18,10 +18,7 @@ pub(super) fn section(html: &mut Html, conflicts: &[Conflict], now: i64, used: &
         &[
             ("", "What"),
             ("", "Address"),
-            ("", "Service"),
             ("", "Seen by"),
-            ("", "Other host"),
-            ("", "Since"),
             ("wide", "Why"),
         ],
     );
@@ -46,30 +43,30 @@ fn row(html: &mut Html, conflict: &Conflict, now: i64, used: &mut Used) {
         "<span class=amiss>✕ "
     });
     used.show(html, &conflict.state, "Announcements");
-    html.raw("</span></td>");
-    code(html, "Address", conflict.address.as_deref());
-    html.cell("", "Service");
-    html.apart(conflict.service.as_deref().unwrap_or_default())
-        .raw("</td>")
-        .cell("", "Seen by");
+    html.raw("</span>");
+    if let Some(since) = &conflict.since {
+        html.raw("<small>for ");
+        moment::ago(html, since, now);
+        html.raw("</small>");
+    }
+    html.raw("</td>").cell("address", "Address");
+    if let Some(address) = &conflict.address {
+        html.raw("<code>").apart(address).raw("</code>");
+    }
+    if let Some(service) = &conflict.service {
+        html.raw("<small>").apart(service).raw("</small>");
+    }
+    html.raw("</td>").cell("node", "Seen by");
     html.apart(conflict.node.as_deref().unwrap_or_default());
     if let Some(interface) = &conflict.interface {
-        html.raw("<small>").apart(interface).raw("</small>");
-    }
-    html.raw("</td>");
-    code(html, "Other host", conflict.mac.as_deref());
-    html.cell("", "Since");
-    if let Some(since) = &conflict.since {
-        moment::ago(html, since, now);
+        html.raw(" <small>").apart(interface).raw("</small>");
     }
     html.raw("</td>").cell("wide why", "Why");
-    html.apart(&conflict.message).raw("</td></tr>\n");
-}
-
-fn code(html: &mut Html, heading: &'static str, value: Option<&str>) {
-    html.cell("address", heading);
-    if let Some(value) = value {
-        html.raw("<code>").apart(value).raw("</code>");
+    html.apart(&conflict.message);
+    if let Some(mac) = &conflict.mac {
+        html.raw("<small>the other host: <code>")
+            .apart(mac)
+            .raw("</code></small>");
     }
-    html.raw("</td>");
+    html.raw("</td></tr>\n");
 }

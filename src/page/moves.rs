@@ -23,7 +23,6 @@ pub(super) fn section(html: &mut Html, moves: &[Move], cut: bool, now: i64) {
         &[
             ("", "When"),
             ("", "Address"),
-            ("", "Service"),
             ("", "From → to"),
             ("wide", "Why"),
             ("number", "Nobody answered"),
@@ -55,15 +54,15 @@ fn row(html: &mut Html, told: &Move, now: i64) {
     if let Some(path) = &told.path {
         html.raw("<code>").apart(&path.address).raw("</code>");
     }
-    html.raw("</td>").cell("", "Service");
-    html.apart(&told.service.to_string())
-        .raw("</td>")
-        .cell("", "From → to");
+    html.raw("<small>")
+        .apart(&told.service.to_string())
+        .raw("</small></td>")
+        .cell("node", "From → to");
     if let Some(path) = &told.path {
         html.apart(&path.from)
             .raw(" <span class=dim>→</span> ")
             .apart(&path.to)
-            .raw("<small>")
+            .raw(" <small>")
             .apart(&path.interface)
             .raw("</small>");
     }

@@ -29,7 +29,6 @@ pub(super) fn section(html: &mut Html, pools: &Pools, used: &mut Used) {
             ("number", "Reserved"),
             ("number", "Quarantined"),
             ("number", "Free"),
-            ("number", "Capacity"),
             ("", "State"),
         ],
     );
@@ -57,10 +56,16 @@ fn row(html: &mut Html, pool: &Pool, numbers: Option<&Numbers>, used: &mut Used)
         .raw(">")
         .apart(&pool.name)
         .raw("</a><small>");
-    for (index, range) in pool.addresses.iter().take(RANGES).enumerate() {
+    let is_of_family = |range: &&String| match numbers.map(|numbers| numbers.family) {
+        Some("IPv6") => range.contains(':'),
+        Some(_) => !range.contains(':'),
+        None => true,
+    };
+    let ranges: Vec<_> = pool.addresses.iter().filter(is_of_family).collect();
+    for (index, range) in ranges.iter().take(RANGES).enumerate() {
         html.raw(if index == 0 { "" } else { ", " }).apart(range);
     }
-    let more = pool.addresses.len().saturating_sub(RANGES);
+    let more = ranges.len().saturating_sub(RANGES);
     if more > 0 {
         html.raw(" and ").text(&more.to_string()).raw(" more");
     }
@@ -73,18 +78,24 @@ fn row(html: &mut Html, pool: &Pool, numbers: Option<&Numbers>, used: &mut Used)
         bar(html, &pool.name, numbers);
     }
     html.raw("</td>");
-    let columns: [(&str, fn(&Numbers) -> &Option<String>); 5] = [
+    let columns: [(&str, fn(&Numbers) -> &Option<String>); 4] = [
         ("Used", |n| &n.used),
         ("Reserved", |n| &n.reserved),
         ("Quarantined", |n| &n.quarantined),
         ("Free", |n| &n.free),
-        ("Capacity", |n| &n.capacity),
     ];
     for (heading, of) in columns {
         html.cell("number", heading);
         match numbers.and_then(|numbers| of(numbers).as_deref()) {
             Some(number) => amount(html, number),
             None => drop(html.raw("<span class=dim>not counted</span>")),
+        }
+        if heading == "Free"
+            && let Some(capacity) = numbers.and_then(|numbers| numbers.capacity.as_deref())
+        {
+            html.raw(" <span class=dim>of ");
+            amount(html, capacity);
+            html.raw("</span>");
         }
         html.raw("</td>");
     }

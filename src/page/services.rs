@@ -33,6 +33,7 @@ pub(super) fn section(html: &mut Html, status: &Status, view: &View, now: i64, u
         &[
             ("", "Service"),
             ("", "Address"),
+            ("", "Ports"),
             ("", "Pool"),
             ("", "Node"),
             ("", "Since"),
@@ -63,23 +64,24 @@ fn row(html: &mut Html, line: &Line, now: i64, used: &mut Used) {
         .apart(&line.namespace)
         .raw("</a><span class=dim>/</span><wbr>")
         .apart(&line.name)
-        .raw("<small>");
+        .raw("</td>")
+        .cell("address", "Address");
+    match line.address.as_deref().or(line.hostname.as_deref()) {
+        Some(address) => drop(html.raw("<code>").apart(address).raw("</code>")),
+        None => drop(html.raw("<span class=dim>none</span>")),
+    }
+    html.raw("</td>").cell("ports", "Ports");
     for (index, port) in line.ports.iter().enumerate() {
         html.raw(if index == 0 { "" } else { ", " }).apart(port);
     }
     if line.policy == "Local" {
-        html.raw(" · Local");
-    }
-    html.raw("</small></td>").cell("address", "Address");
-    match line.address.as_deref().or(line.hostname.as_deref()) {
-        Some(address) => drop(html.raw("<code>").apart(address).raw("</code>")),
-        None => drop(html.raw("<span class=dim>none</span>")),
+        html.raw(" <span title=\"externalTrafficPolicy: only nodes with an endpoint announce it\">Local</span>");
     }
     html.raw("</td>").cell("", "Pool");
     for (index, pool) in line.pools().enumerate() {
         html.raw(if index == 0 { "" } else { ", " }).apart(pool);
     }
-    html.raw("</td>").cell("", "Node");
+    html.raw("</td>").cell("node", "Node");
     for (index, node) in line.nodes.iter().enumerate() {
         html.raw(if index == 0 { "" } else { ", " })
             .raw("<a")
@@ -89,7 +91,7 @@ fn row(html: &mut Html, line: &Line, now: i64, used: &mut Used) {
             .raw("</a>");
     }
     if !line.interfaces.is_empty() {
-        html.raw("<small>");
+        html.raw(" <small>");
         for (index, interface) in line.interfaces.iter().enumerate() {
             html.raw(if index == 0 { "" } else { ", " })
                 .apart(interface);
@@ -112,9 +114,9 @@ fn row(html: &mut Html, line: &Line, now: i64, used: &mut Used) {
 }
 
 fn form(html: &mut Html, status: &Status, view: &View) {
-    html.raw("<form method=get role=search><label>Find <input type=search name=q size=18")
+    html.raw("<form method=get role=search><label>Find <input type=search name=q size=24")
         .attribute("value", &view.q)
-        .attribute("placeholder", "name, address, node …")
+        .attribute("placeholder", "name, address, node, reason …")
         .raw("></label> <label>Namespace <input name=namespace list=namespaces size=12")
         .attribute("value", &view.namespace)
         .raw("></label><datalist id=namespaces>");

@@ -60,7 +60,7 @@ pub struct Line {
     pub nodes: Vec<String>,
     /// The interfaces on which they do.
     pub interfaces: Vec<String>,
-    /// Since when it is announced, or has been in this state. RFC 3339.
+    /// Since when it is in this state: announced by this node, refused, in conflict. RFC 3339.
     pub since: Option<String>,
     /// One word, as in docs/reasons.md.
     pub state: String,
@@ -286,7 +286,10 @@ fn announced(said: &[(&str, &AnnouncedAddress)], unreached: &[(&str, &FailedChec
             Some(message) => format!("{node}: {message}"),
             None => format!("on node {node}"),
         };
-        return Announced::new(false, format!("{:?}", address.state), message);
+        return Announced {
+            since: Some(address.since.clone()),
+            ..Announced::new(false, format!("{:?}", address.state), message)
+        };
     }
     // A check of a former owner says nothing of the present one.
     let owners = nodes(said);
@@ -294,7 +297,10 @@ fn announced(said: &[(&str, &AnnouncedAddress)], unreached: &[(&str, &FailedChec
         .iter()
         .find(|(_, check)| owners.contains(&check.owner.as_str()));
     if let Some((node, check)) = unreached {
-        return Announced::new(false, format!("{:?}", check.outcome), failure(node, check));
+        return Announced {
+            since: Some(check.since.clone()),
+            ..Announced::new(false, format!("{:?}", check.outcome), failure(node, check))
+        };
     }
     match owners.as_slice() {
         [] => Announced::new(false, "Unannounced", "no node announces it"),
