@@ -66,9 +66,10 @@ fn row(html: &mut Html, line: &Line, now: i64, used: &mut Used) {
         .apart(&line.name)
         .raw("</td>")
         .cell("address", "Address");
-    match line.address.as_deref().or(line.hostname.as_deref()) {
-        Some(address) => drop(html.raw("<code>").apart(address).raw("</code>")),
-        None => drop(html.raw("<span class=dim>none</span>")),
+    match (&line.address, &line.hostname) {
+        (Some(address), _) => drop(html.raw("<code>").apart(address).raw("</code>")),
+        (None, Some(name)) => drop(html.raw("<code class=hostname>").apart(name).raw("</code>")),
+        (None, None) => drop(html.raw("<span class=dim>none</span>")),
     }
     html.raw("</td>").cell("ports", "Ports");
     for (index, port) in line.ports.iter().enumerate() {
