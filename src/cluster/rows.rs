@@ -12,10 +12,6 @@ use crate::{
 
 /// What a node says of its announcements. Nothing is announced where it has not said anything.
 #[must_use]
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "a watch's projection may leave objects out"
-)]
 pub fn report(announcements: &NodeAnnouncements) -> Option<Report> {
     let status = announcements.status.clone().unwrap_or_default();
     let version = announcements.resource_version();
@@ -63,10 +59,6 @@ pub fn moved(event: &Event) -> Option<Move> {
 
 /// A pool, with what the controller has written about it.
 #[must_use]
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "a watch's projection may leave objects out"
-)]
 pub fn pool_line(pool: &AddressPool) -> Option<Pool> {
     let spec = &pool.spec;
     let (ready, reason, message) = readiness(pool);

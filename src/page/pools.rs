@@ -6,6 +6,9 @@ use super::{
 };
 use crate::survey::{Numbers, Pool, Pools};
 
+/// One of the numbers.
+type Column = fn(&Numbers) -> &Option<String>;
+
 /// Ranges of a pool that are shown; a pool may have hundreds.
 const RANGES: usize = 6;
 
@@ -78,7 +81,7 @@ fn row(html: &mut Html, pool: &Pool, numbers: Option<&Numbers>, used: &mut Used)
         bar(html, &pool.name, numbers);
     }
     html.raw("</td>");
-    let columns: [(&str, fn(&Numbers) -> &Option<String>); 4] = [
+    let columns: [(&str, Column); 4] = [
         ("Used", |n| &n.used),
         ("Reserved", |n| &n.reserved),
         ("Quarantined", |n| &n.quarantined),
