@@ -205,7 +205,7 @@ async fn live(tab: &mut Tab) -> String {
 
 /// Writes the picture of the README, and others of the same page beside it to look at.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "writes docs/status-page.png: cargo test --test page -- --ignored picture"]
+#[ignore = "writes docs/status-page.png; then: pngquant --force --ext .png 128 docs/status-page.png"]
 async fn the_picture_of_the_documentation() {
     let browser = Browser::find().expect("chromium is needed");
     let cluster = Cluster::start().await;
@@ -218,11 +218,12 @@ async fn the_picture_of_the_documentation() {
     let others = root.join(env!("CARGO_TARGET_TMPDIR"));
     let picture = |name: &str| others.join(format!("status-page-{name}.png"));
     for (path, width, height, scheme) in [
-        (root.join("docs/status-page.png"), 1640, 960, "light"),
+        (root.join("docs/status-page.png"), 1640, 1340, "light"),
         (picture("dark"), 1640, 960, "dark"),
         (picture("narrow"), 400, 4200, "light"),
         (picture("middle"), 1000, 2000, "dark"),
         (picture("wide"), 2000, 1100, "light"),
+        (picture("print"), 900, 1900, "print"),
     ] {
         tab.screenshot(&path, width, height, scheme).await;
         println!("{}", path.display());

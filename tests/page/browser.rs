@@ -128,12 +128,15 @@ impl Tab {
         html["outerHTML"].as_str().unwrap().to_owned()
     }
 
-    /// A picture of the whole page at this width, or as much of it as this height has.
+    /// A picture of the page as it is on a screen of this size, in this colour scheme or in `print`.
     pub async fn screenshot(&mut self, path: &Path, width: u32, height: u32, scheme: &str) {
         let size =
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.call("Emulation.setDeviceMetricsOverride", size).await;
-        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        let media = match scheme {
+            "print" => json!({ "media": "print" }),
+            _ => json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] }),
+        };
         self.call("Emulation.setEmulatedMedia", media).await;
         let picture = self
             .call("Page.captureScreenshot", json!({ "format": "png" }))
