@@ -218,7 +218,7 @@ async fn the_picture_of_the_documentation() {
     let others = root.join(env!("CARGO_TARGET_TMPDIR"));
     let picture = |name: &str| others.join(format!("status-page-{name}.png"));
     for (path, width, height, scheme) in [
-        (root.join("docs/status-page.png"), 1640, 1340, "light"),
+        (root.join("docs/status-page.png"), 1640, 1490, "light"),
         (picture("dark"), 1640, 960, "dark"),
         (picture("narrow"), 400, 4200, "light"),
         (picture("middle"), 1000, 2000, "dark"),

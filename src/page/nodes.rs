@@ -52,20 +52,11 @@ fn row(html: &mut Html, node: &Node, now: i64) {
         .apart(&node.name)
         .raw("</a></td>")
         .cell("state", "State");
-    let words: Vec<_> = node.troubles.iter().map(|t| t.words()).collect();
-    match (node.well, words.as_slice()) {
-        (true, []) => drop(html.raw("<span class=well>✓ well</span>")),
-        (true, words) => drop(
-            html.raw("<span class=notice>▲ ")
-                .text(&words.join(", "))
-                .raw("</span>"),
-        ),
-        (false, []) => drop(html.raw("<span class=amiss>✕ see its counts</span>")),
-        (false, words) => drop(
-            html.raw("<span class=amiss>✕ ")
-                .text(&words.join(", "))
-                .raw("</span>"),
-        ),
+    let words = words(node);
+    match (node.well, words.as_str()) {
+        (true, "") => drop(html.raw("<span class=well>✓ well</span>")),
+        (true, words) => drop(html.raw("<span class=notice>▲ ").text(words).raw("</span>")),
+        (false, words) => drop(html.raw("<span class=amiss>✕ ").text(words).raw("</span>")),
     }
     html.raw("</td>");
     let Some(counts) = node.counts else {
@@ -100,4 +91,21 @@ fn row(html: &mut Html, node: &Node, now: i64) {
         moment::ago_at(html, written, now);
     }
     html.raw("</td></tr>\n");
+}
+
+/// What is to be said of it, and the counts that should be none.
+fn words(node: &Node) -> String {
+    let mut words: Vec<_> = node
+        .troubles
+        .iter()
+        .map(|trouble| trouble.words().to_owned())
+        .collect();
+    let counts = node.counts.unwrap_or_default();
+    if counts.abnormal > 0 {
+        words.push(format!("{} abnormal", counts.abnormal));
+    }
+    if counts.failing > 0 {
+        words.push(format!("{} of others unreached", counts.failing));
+    }
+    words.join(", ")
 }
