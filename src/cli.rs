@@ -97,7 +97,7 @@ struct ControllerArgs {
     /// Whether Services keep their node ports where neither the Service nor its pool says.
     #[arg(long, value_enum, default_value_t)]
     node_ports: NodePorts,
-    /// Where to serve /livez, /readyz and /metrics.
+    /// Where to serve the status page, /livez, /readyz and /metrics.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9470")]
     http: SocketAddr,
     #[command(flatten)]

@@ -20,6 +20,7 @@ mod events;
 mod execute;
 mod metrics;
 pub mod node_ports;
+mod page;
 mod peer_key;
 mod plan;
 mod pool_status;

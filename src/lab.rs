@@ -31,6 +31,7 @@ mod look;
 mod namespace;
 mod node;
 mod objects;
+mod port;
 mod progress;
 mod relay;
 mod role;

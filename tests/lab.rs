@@ -38,6 +38,7 @@ fn held(output: &Output) {
         "recovered",
         "one owner",
         "returned",
+        "page",
     ] {
         assert!(
             steps.iter().any(|step| step["step"] == word),

@@ -39,7 +39,7 @@ fn event(node: &str, told: Move) -> Option<ServiceEvent> {
         controller: api::AGENT,
         instance: node.to_owned(),
         action: "Announce",
-        reason: "Moved".to_owned(),
+        reason: api::EVENT_MOVED.to_owned(),
         note: told.note,
         well: true,
     })

@@ -109,7 +109,10 @@ mod tests {
     use herald_spi::{IfIndex, Place};
 
     use super::*;
-    use crate::placement::{Loss, Unfit};
+    use crate::{
+        placement::{Loss, Unfit},
+        survey::{Path, Pause},
+    };
 
     fn at(ms: u64) -> Time {
         Time::from_start(Duration::from_millis(ms))
@@ -167,6 +170,15 @@ mod tests {
             ),
         ] {
             assert_eq!(tell(&event), Some((note.to_owned(), gap)));
+            // The status page reads it again.
+            let path = Path::read(note).unwrap();
+            assert_eq!((path.to.as_str(), path.interface.as_str()), ("b", "eth0"));
+            assert!(note.starts_with(&format!("{} moved from {} to", path.address, path.from)));
+            let pause = gap.map_or(Pause::None, |gap| {
+                Pause::Millis(u64::try_from(gap.as_millis()).unwrap())
+            });
+            assert_eq!(path.pause, Some(pause), "{note}");
+            assert!(!path.why.contains("announced") && !path.why.contains("break"));
         }
         // A start, a new address and an end are no moves.
         let dropped = Event::Dropped {

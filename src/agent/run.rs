@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use axum::Router;
 use herald_layer2::Layer2;
 use herald_spi::{Announcer as _, NodeName, Pulse, Report, Time};
 use k8s_openapi::{
@@ -100,7 +101,7 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     let mut tasks = JoinSet::new();
     let served = health.clone();
     tasks.spawn(async move {
-        if let Err(error) = telemetry::serve(listener, served, registry).await {
+        if let Err(error) = telemetry::serve(listener, served, registry, Router::new()).await {
             error!(%error, "the HTTP server ended");
         }
     });

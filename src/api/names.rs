@@ -11,6 +11,8 @@ pub const DEFAULT_NAMESPACE: &str = "herald-system";
 pub const CONTROLLER: &str = "herald-controller";
 /// The agent's name as field manager and event reporter.
 pub const AGENT: &str = "herald-agent";
+/// The reason of an Event: an address of the Service came to another node.
+pub const EVENT_MOVED: &str = "Moved";
 /// The Lease that the leading controller holds.
 pub const LEASE: &str = "herald-controller";
 /// The Secret with the agents' heartbeat keys.

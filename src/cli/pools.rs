@@ -2,14 +2,10 @@
 //!
 //! What a pool says of itself (`spec`) and what the controller has written about it (`status`); nothing is computed.
 
-mod line;
-
 use std::process::ExitCode;
 
 use kube::{Api, api::ListParams, runtime::watcher};
-use serde::Serialize;
 
-use self::line::{Line, Numbers};
 use super::{
     PoolsArgs,
     output::{self, Answer, Cell, Format, Look, Table, Tone, listed, plain},
@@ -18,20 +14,13 @@ use super::{
 };
 use crate::{
     api::AddressPool,
-    cluster::{Reachability, pump},
+    cluster::{self, Reachability, pump},
+    survey::{self, Numbers, Pool, Pools},
     world::{Change, Table as Records},
 };
 
-/// All pools.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Pools {
-    well: bool,
-    pools: Vec<Line>,
-}
-
 #[derive(Default)]
-struct Watched(Records<Line>);
+struct Watched(Records<Pool>);
 
 pub(super) async fn show(args: PoolsArgs) -> anyhow::Result<ExitCode> {
     let reader = Reader::connect().await?;
@@ -43,9 +32,8 @@ pub(super) async fn show(args: PoolsArgs) -> anyhow::Result<ExitCode> {
     let pools = reader
         .patiently(reader.list(&pools, ListParams::default()))
         .await?;
-    let mut lines: Vec<_> = pools.iter().filter_map(Line::of).collect();
-    lines.sort_by(|a, b| a.name.cmp(&b.name));
-    output::print(&Pools::new(lines), args.output)
+    let pools = pools.iter().filter_map(cluster::pool_line).collect();
+    output::print(&Pools::new(pools), args.output)
 }
 
 async fn follow(format: Format, pools: Api<AddressPool>) -> anyhow::Result<ExitCode> {
@@ -53,7 +41,7 @@ async fn follow(format: Format, pools: Api<AddressPool>) -> anyhow::Result<ExitC
         watches.spawn(pump(
             pools,
             watcher::Config::default(),
-            Line::of,
+            cluster::pool_line,
             |change| change,
             sender,
             Reachability::default(),
@@ -63,25 +51,16 @@ async fn follow(format: Format, pools: Api<AddressPool>) -> anyhow::Result<ExitC
 }
 
 impl Picture for Watched {
-    type Input = Change<Line>;
+    type Input = Change<Pool>;
     type Answer = Pools;
 
-    fn take(&mut self, input: Change<Line>) {
+    fn take(&mut self, input: Change<Pool>) {
         drop(self.0.take(input));
     }
 
     fn answer(&self) -> Option<Pools> {
-        let lines = || self.0.iter().map(|(_, line)| Line::clone(line)).collect();
+        let lines = || self.0.iter().map(|(_, line)| Pool::clone(line)).collect();
         self.0.synced().then(|| Pools::new(lines()))
-    }
-}
-
-impl Pools {
-    fn new(pools: Vec<Line>) -> Self {
-        Self {
-            well: pools.iter().all(|pool| pool.well),
-            pools,
-        }
     }
 }
 
@@ -153,7 +132,7 @@ const WIDE: [&str; 20] = [
     "MESSAGE",
 ];
 
-fn cells(pool: &Line, numbers: Option<&Numbers>, wide: bool) -> Vec<Cell> {
+fn cells(pool: &Pool, numbers: Option<&Numbers>, wide: bool) -> Vec<Cell> {
     let number = |of: fn(&Numbers) -> &Option<String>| {
         plain(numbers.and_then(|n| of(n).clone()).unwrap_or_default())
     };
@@ -181,8 +160,8 @@ fn cells(pool: &Line, numbers: Option<&Numbers>, wide: bool) -> Vec<Cell> {
             });
         cells.extend([
             text(names),
-            text(limits.namespace_selector.as_ref().map(line::selector)),
-            text(limits.service_selector.as_ref().map(line::selector)),
+            text(limits.namespace_selector.as_ref().map(survey::selector)),
+            text(limits.service_selector.as_ref().map(survey::selector)),
             text(limits.quota_per_namespace.map(|quota| quota.to_string())),
             text(pool.retention.clone()),
             plain(&pool.node_ports),
@@ -200,7 +179,7 @@ fn cells(pool: &Line, numbers: Option<&Numbers>, wide: bool) -> Vec<Cell> {
 }
 
 /// `True`, or why not; and whether something is amiss all the same.
-fn readiness(pool: &Line) -> String {
+fn readiness(pool: &Pool) -> String {
     match (pool.ready, &pool.degraded) {
         (false, _) => format!("False ({})", pool.reason),
         (true, Some(degraded)) => format!("True, Degraded ({})", degraded.reason),

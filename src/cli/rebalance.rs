@@ -37,12 +37,13 @@ use super::{
     RebalanceArgs,
     output::{self, Answer, Format, Look, Table, listed, plain},
     reading::Reader,
-    status::{BALANCERS, Report},
+    status::BALANCERS,
 };
 use crate::{
     agent::{Watch, Watched},
     api::{self, AddressAllocation, AddressPool, NodeAnnouncements},
     cluster,
+    survey::Report,
     world::Change,
 };
 
@@ -214,7 +215,7 @@ impl Scene {
 async fn reports(reader: &Reader) -> anyhow::Result<Vec<Report>> {
     let announcements: Api<NodeAnnouncements> = Api::all(reader.client());
     let announcements = reader.list(&announcements, ListParams::default()).await?;
-    Ok(announcements.iter().filter_map(Report::of).collect())
+    Ok(announcements.iter().filter_map(cluster::report).collect())
 }
 
 /// The pools that are meant, if they are there.

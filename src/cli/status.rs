@@ -1,23 +1,15 @@
 //! `herald status`: every Service of Herald's, its addresses, and who announces them.
 //!
 //! ```text
-//!   Service ──────────▶ Balancer ─┐
-//!                                 ├─ survey ──▶ Status ──▶ table, json, yaml
-//!   NodeAnnouncements ─▶ Report ──┘
+//!   Service ──────────▶ ServiceRecord ─┐
+//!                                      ├─ survey ──▶ Status ──▶ table, json, yaml
+//!   NodeAnnouncements ─▶ Report ───────┘
 //! ```
-
-mod agents;
-mod records;
-mod survey;
 
 use std::process::ExitCode;
 
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, Client, api::ListParams, runtime::watcher};
-
-pub(super) use records::{Balancer, Report, ports};
-pub(super) use survey::survey;
-use survey::{Line, Status};
 
 use super::{
     StatusArgs,
@@ -27,8 +19,9 @@ use super::{
 };
 use crate::{
     api::NodeAnnouncements,
-    cluster::{Reachability, pump},
-    world::{Change, Table as Records},
+    cluster::{self, Reachability, pump},
+    survey::{Line, Report, Status, is_heralds, survey},
+    world::{Change, ServiceRecord, Table as Records},
 };
 
 /// The Services that can be Herald's.
@@ -40,13 +33,13 @@ pub(super) const BALANCERS: &str = "spec.type=LoadBalancer";
     reason = "made, handed on and taken apart at once"
 )]
 enum Input {
-    Balancers(Change<Balancer>),
+    Services(Change<ServiceRecord>),
     Reports(Change<Report>),
 }
 
 #[derive(Default)]
 struct Watched {
-    balancers: Records<Balancer>,
+    services: Records<ServiceRecord>,
     reports: Records<Report>,
 }
 
@@ -67,9 +60,13 @@ pub(super) async fn show(args: StatusArgs) -> anyhow::Result<ExitCode> {
             )
         })
         .await?;
-    let balancers: Vec<_> = services.iter().filter_map(Balancer::of_herald).collect();
-    let reports: Vec<_> = nodes.iter().filter_map(Report::of).collect();
-    output::print(&survey(&balancers, &reports), args.output)
+    let services: Vec<_> = services
+        .iter()
+        .filter_map(cluster::service)
+        .filter(is_heralds)
+        .collect();
+    let reports: Vec<_> = nodes.iter().filter_map(cluster::report).collect();
+    output::print(&survey(&services, &reports), args.output)
 }
 
 /// Services of one namespace, or of all.
@@ -92,15 +89,15 @@ async fn follow(
             services,
             config.clone().fields(BALANCERS),
             // All of them, for a change of class must take the line away.
-            Balancer::of,
-            Input::Balancers,
+            cluster::service,
+            Input::Services,
             sender.clone(),
             reachability.clone(),
         ));
         watches.spawn(pump(
             nodes,
             config,
-            Report::of,
+            cluster::report,
             Input::Reports,
             sender,
             reachability,
@@ -115,19 +112,19 @@ impl Picture for Watched {
 
     fn take(&mut self, input: Input) {
         match input {
-            Input::Balancers(change) => drop(self.balancers.take(change)),
+            Input::Services(change) => drop(self.services.take(change)),
             Input::Reports(change) => drop(self.reports.take(change)),
         }
     }
 
     fn answer(&self) -> Option<Status> {
-        let (balancers, reports) = (&self.balancers, &self.reports);
-        (balancers.synced() && reports.synced()).then(|| {
+        let (services, reports) = (&self.services, &self.reports);
+        (services.synced() && reports.synced()).then(|| {
             survey(
-                balancers
+                services
                     .iter()
-                    .map(|(_, balancer)| &**balancer)
-                    .filter(|balancer| balancer.is_heralds()),
+                    .map(|(_, service)| &**service)
+                    .filter(|service| is_heralds(service)),
                 reports.iter().map(|(_, report)| &**report),
             )
         })
@@ -182,6 +179,12 @@ const WIDE: [&str; 12] = [
     "MESSAGE",
 ];
 
+/// The address, or the name that stands for it in a cloud.
+fn address(line: &Line) -> &str {
+    let address = line.address.as_deref().or(line.hostname.as_deref());
+    address.unwrap_or_default()
+}
+
 fn narrow(line: &Line) -> Vec<Cell> {
     let node = match line.nodes.as_slice() {
         [] => String::new(),
@@ -191,7 +194,7 @@ fn narrow(line: &Line) -> Vec<Cell> {
     vec![
         plain(&line.namespace),
         plain(&line.name),
-        plain(line.address.as_deref().unwrap_or_default()),
+        plain(address(line)),
         plain(line.pool.as_deref().unwrap_or_default()),
         plain(node),
         plain(line.since.as_deref().unwrap_or_default()),
@@ -207,7 +210,7 @@ fn wide(line: &Line) -> Vec<Cell> {
         plain(line.class.as_deref().unwrap_or_default()),
         plain(&line.policy),
         plain(listed(&line.ports)),
-        plain(line.address.as_deref().unwrap_or_default()),
+        plain(address(line)),
         plain(line.pool.as_deref().unwrap_or_default()),
         plain(listed(&line.nodes)),
         plain(listed(&line.interfaces)),

@@ -25,7 +25,7 @@ use super::{
     Input, Left, Notice, Outcome, Plan, Steward, cloud, events,
     execute::{Executor, Failure},
     metrics::Metrics,
-    peer_key, pool_status,
+    page, peer_key, pool_status,
     queue::Queue,
 };
 use crate::{
@@ -45,7 +45,7 @@ pub struct Options {
     pub classes: Classes,
     /// Whether node ports are kept where neither the Service nor its pool says.
     pub node_ports: NodePortPolicy,
-    /// Where `/livez`, `/readyz` and `/metrics` are served.
+    /// Where `/livez`, `/readyz`, `/metrics` and the status page are served.
     pub http: SocketAddr,
     /// This process among all controllers.
     pub identity: String,
@@ -75,7 +75,7 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     let metrics = Metrics::register(&mut registry);
     let health = Health::default();
     let listener = telemetry::bind(options.http).await?;
-    info!(address = %listener.local_addr().context("no local address")?, "serving health and metrics");
+    info!(address = %listener.local_addr().context("no local address")?, "serving health, metrics and the status page");
 
     let mut tasks = JoinSet::new();
     let (leadership, election) = campaign(
@@ -114,9 +114,16 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         };
         tasks.spawn(cloud::run(surroundings, cloud, &mut registry));
     }
+    let (page, visitors, reading) = page::open(
+        client.clone(),
+        &options.namespace,
+        &options.identity,
+        options.http,
+    );
+    tasks.spawn(reading);
     let served = health.clone();
     tasks.spawn(async move {
-        if let Err(error) = telemetry::serve(listener, served, registry).await {
+        if let Err(error) = telemetry::serve(listener, served, registry, page).await {
             error!(%error, "the HTTP server ended");
         }
     });
@@ -138,6 +145,7 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         peer_key: (client, options.namespace, JoinSet::new()),
         watches,
         endpoints: JoinSet::new(),
+        visitors,
     };
     let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
@@ -218,6 +226,8 @@ struct Mind {
     watches: Watches,
     /// The watch on endpoints, once it is needed.
     endpoints: JoinSet<()>,
+    /// Somebody looks at the status page.
+    visitors: mpsc::Receiver<page::Ask>,
 }
 
 impl Mind {
@@ -250,6 +260,7 @@ impl Mind {
                     None => return,
                 },
                 _ = survey.tick() => self.survey(),
+                Some(ask) = self.visitors.recv() => self.show(ask),
                 () = due => {}
             }
         }
@@ -368,6 +379,18 @@ impl Mind {
             }
         }
         self.look_at(finished.look);
+    }
+
+    /// Hands out what is known, each record as it is: nothing is copied.
+    fn show(&self, ask: page::Ask) {
+        let known = self.steward.synced().then(|| page::Known {
+            leads: self.leadership.holds(),
+            services: self.steward.services().cloned().collect(),
+            nodes: self.steward.nodes().cloned().collect(),
+            locks: self.steward.foreign_locks().cloned().collect(),
+        });
+        // Whoever asked may be gone.
+        drop(ask.send(known));
     }
 
     fn announce(&self, service: &ServiceKey, notices: Vec<Notice>) {

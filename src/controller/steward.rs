@@ -175,6 +175,22 @@ impl Steward {
         })
     }
 
+    /// All Services of type LoadBalancer, whoever looks after them.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<ServiceRecord>> {
+        self.services.iter().map(|(_, service)| service)
+    }
+
+    /// All nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<NodeRecord>> {
+        self.on_nodes.nodes()
+    }
+
+    /// The locks of addresses that another host was found to use.
+    pub fn foreign_locks(&self) -> impl Iterator<Item = &Arc<AllocationRecord>> {
+        let locks = self.allocations.iter().map(|(_, lock)| lock);
+        locks.filter(|lock| lock.foreign_use.is_some())
+    }
+
     /// Who holds what.
     #[must_use]
     pub fn ipam(&self) -> &Ipam {

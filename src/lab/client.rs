@@ -1,7 +1,7 @@
 //! The client: a host that is no node, and what it can be asked to do.
 
 mod ear;
-mod http;
+pub(super) mod http;
 
 use std::{
     collections::BTreeSet,

@@ -7,7 +7,12 @@
 //!            └─ switch, nodes, client processes in namespaces, each at the end of a Line
 //! ```
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, anyhow, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -22,7 +27,7 @@ use super::{
     floor::{Floor, write_private},
     kubeconfig, lifeline,
     line::{Attempt, ClientOrder, Greeting, Line, NodeOrder, SwitchOrder},
-    role,
+    port, role,
     segment::Segment,
     supervised::{self, Supervised},
     switch,
@@ -42,6 +47,8 @@ pub(super) struct Cluster {
     pub(super) segment: Segment,
     pub(super) control_plane: ControlPlane,
     pub(super) api: Client,
+    /// Where the controller serves its status page.
+    pub(super) page: SocketAddr,
     switch: Child,
     lines: BTreeMap<String, Line>,
     pids: BTreeMap<String, u32>,
@@ -58,6 +65,8 @@ impl Cluster {
         nodes: u8,
     ) -> anyhow::Result<Self> {
         let segment = Segment::new(nodes);
+        // The lab must not be in the way of anything on this machine.
+        let page = port::free().await?;
         let key: [u8; 32] = rand::random();
         write_private(&supervised::peer_key(floor.dir()), &STANDARD.encode(key))?;
         let api = kubeconfig::client(floor.dir()).await?;
@@ -77,7 +86,8 @@ impl Cluster {
             switch,
             lines: BTreeMap::new(),
             pids: BTreeMap::new(),
-            controller: Supervised::controller(floor.dir(), floor.log(CONTROLLER)),
+            controller: Supervised::controller(floor.dir(), floor.log(CONTROLLER), page),
+            page,
             tasks: JoinSet::new(),
             floor,
         };

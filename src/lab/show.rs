@@ -1,6 +1,7 @@
 //! The show: Herald gives addresses, announces them, loses a node's agent, and goes on.
 
 mod failover;
+mod page;
 mod serving;
 
 use std::{net::IpAddr, time::Duration};
@@ -74,7 +75,9 @@ pub(super) async fn run(cluster: &mut Cluster, progress: &mut Progress) -> Resul
     for target in targets.each() {
         serving::requests(cluster, progress, target).await?;
     }
-    failover::run(cluster, progress, targets, &announcers).await
+    let outcome = failover::run(cluster, progress, targets, &announcers).await?;
+    page::well(cluster, progress).await?;
+    Ok(outcome)
 }
 
 async fn objects(cluster: &Cluster, progress: &mut Progress) -> Result<(), Unmet> {

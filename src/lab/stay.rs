@@ -24,7 +24,11 @@ pub(super) async fn invite(cluster: &mut Cluster, progress: &Progress) -> anyhow
         .unwrap_or_else(|| "herald".to_owned());
     let mut lines = vec![
         String::new(),
-        "The lab stays up until Ctrl-C. To try in another terminal:".to_owned(),
+        format!(
+            "The lab stays up until Ctrl-C. The controller's status page: http://{}/",
+            cluster.page
+        ),
+        "To try in another terminal:".to_owned(),
         String::new(),
         format!(
             "  export KUBECONFIG={}",

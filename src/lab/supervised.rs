@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitStatus,
     time::Duration,
@@ -28,16 +29,10 @@ pub(super) struct Supervised {
 }
 
 impl Supervised {
-    /// The controller; not running yet.
-    pub(super) fn controller(dir: &Path, log: PathBuf) -> Self {
-        // Port 0: the lab must not be in the way of anything on this machine.
-        Self::new(
-            dir,
-            log,
-            ["controller", "--http", "127.0.0.1:0"]
-                .map(OsString::from)
-                .into(),
-        )
+    /// The controller, which serves its page at this address; not running yet.
+    pub(super) fn controller(dir: &Path, log: PathBuf, http: SocketAddr) -> Self {
+        let arguments = ["controller", "--http", &http.to_string()];
+        Self::new(dir, log, arguments.map(OsString::from).into())
     }
 
     /// The agent of a node; not running yet.

@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz` and `/metrics`.
+//! `/livez`, `/readyz` and `/metrics`, and what else a process serves beside them.
 
 use std::{
     net::SocketAddr,
@@ -81,7 +81,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, HttpError> {
         .map_err(|source| HttpError { address, source })
 }
 
-/// Serves until the task is dropped.
+/// Serves until the task is dropped, with `more` beside the process's own routes.
 ///
 /// # Errors
 /// When the listener fails.
@@ -89,6 +89,7 @@ pub async fn serve(
     listener: TcpListener,
     health: Health,
     registry: Registry,
+    more: Router,
 ) -> std::io::Result<()> {
     let router = Router::new()
         .route(
@@ -105,7 +106,8 @@ pub async fn serve(
             }),
         )
         .route("/metrics", get(metrics))
-        .with_state(Arc::new(Served { health, registry }));
+        .with_state(Arc::new(Served { health, registry }))
+        .merge(more);
     axum::serve(listener, router).await
 }
 

@@ -4,10 +4,7 @@ use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 use kube::ResourceExt as _;
 
 use super::model::Ask;
-use crate::{
-    api,
-    cli::{output::listed, status},
-};
+use crate::{api, cli::output::listed, cluster, survey};
 
 /// What annotations ask for, in the order in which it is told. The key itself is a secret between those who share.
 const ANNOTATIONS: [(&str, &str); 9] = [
@@ -45,7 +42,8 @@ pub(super) fn asks(service: &Service) -> Vec<Ask> {
     }
     asks.push(sharing(service));
     asks.extend(unknown(service));
-    asks.push(ask("ports", &listed(status::ports(service)), "spec.ports"));
+    let ports = cluster::service(service).map_or_else(Vec::new, |record| survey::ports(&record));
+    asks.push(ask("ports", &listed(ports), "spec.ports"));
     let policy = spec.external_traffic_policy.as_deref();
     asks.push(ask(
         "traffic policy",

@@ -14,14 +14,11 @@ use super::{
 };
 use crate::{
     api::{self, Provider},
-    cli::{
-        DefaultProvider,
-        reading::Reader,
-        status::{self, Balancer, Report},
-    },
+    cli::{DefaultProvider, reading::Reader},
     cluster,
     controller::{Explained, Input, Ownership, Plan, Steward},
     ipam::{Considered, Considering, Explanation, FamilyCounts, Refusal, Wait},
+    survey::{Report, survey},
     world::{Change, ConditionRecord, ServiceRecord},
 };
 
@@ -293,9 +290,13 @@ fn said(condition: &ConditionRecord) -> Said {
 
 /// The addresses as `herald status` sees them, each with what every node says of it; and the state of the worst.
 fn addresses(scene: &Scene) -> (Vec<Address>, String) {
-    let reports: Vec<_> = scene.announcements.iter().filter_map(Report::of).collect();
-    let balancer = Balancer::of(&scene.service);
-    let status = status::survey(&balancer, &reports);
+    let reports: Vec<_> = scene
+        .announcements
+        .iter()
+        .filter_map(cluster::report)
+        .collect();
+    let service = cluster::service(&scene.service);
+    let status = survey(&service, &reports);
     let lines = &status.services;
     let worst = lines.iter().find(|line| !line.well).or(lines.first());
     let state = worst.map(|line| line.state.clone()).unwrap_or_default();

@@ -16,13 +16,13 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use crate::{
     agent::Watched,
     api::AnnouncementState,
-    cli::status::Report,
     placement::{
         AddressFacts, CandidateSet, Move, NodeFacts, Pace, PeerLink, Scope,
         candidate::{Judge, Member},
         owner::Seat,
         rebalance::next_move,
     },
+    survey::Report,
 };
 
 /// Who owns what now, and what will move.

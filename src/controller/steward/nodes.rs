@@ -95,6 +95,10 @@ impl OnNodes {
         addresses
     }
 
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Arc<NodeRecord>> {
+        self.nodes.iter().map(|(_, node)| node)
+    }
+
     pub(super) fn node(&self, name: &NodeName) -> Option<&NodeRecord> {
         self.nodes.get(name).map(|node| &**node)
     }

@@ -9,10 +9,10 @@ use hyper::{Request, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-const MOST_BYTES: usize = 64 << 10;
+const MOST_BYTES: usize = 256 << 10;
 
 /// The body of the answer to `GET /`, without white space around it.
-pub(super) async fn get(at: SocketAddr) -> anyhow::Result<String> {
+pub(in crate::lab) async fn get(at: SocketAddr) -> anyhow::Result<String> {
     let stream = TcpStream::connect(at).await.context("no connection")?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get("/")

@@ -12,17 +12,13 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use tokio::{
-    net::{TcpListener, UnixListener},
-    process::Child,
-    time,
-};
+use tokio::{net::UnixListener, process::Child, time};
 
 use super::{
     super::{
         floor::{Floor, write_private},
         kubeconfig::{self, Access, Secret},
-        lifeline,
+        lifeline, port,
         relay::{self, Relay},
         role,
     },
@@ -51,7 +47,11 @@ impl Real {
         port: u16,
     ) -> anyhow::Result<Self> {
         let dir = floor.dir();
-        let port = if port == 0 { free_port().await? } else { port };
+        let port = if port == 0 {
+            port::free().await?.port()
+        } else {
+            port
+        };
         let token = format!("{:032x}", rand::random::<u128>());
         let authority = dir.join("certificates").join("apiserver.crt");
         let access = Access {
@@ -68,7 +68,7 @@ impl Real {
             &tokens,
             &format!("{token},herald-lab,herald-lab,system:masters\n"),
         )?;
-        let etcd_port = free_port().await?;
+        let etcd_port = port::free().await?.port();
         let mut processes = vec![("etcd", etcd(&binaries, floor, etcd_port).await?)];
         let mut command =
             lifeline::program(&floor.log("kube-apiserver"), &binaries.kube_apiserver)?;
@@ -155,7 +155,7 @@ impl Real {
 }
 
 async fn etcd(binaries: &Binaries, floor: &Floor, port: u16) -> anyhow::Result<Child> {
-    let peer = format!("http://127.0.0.1:{}", free_port().await?);
+    let peer = format!("http://127.0.0.1:{}", port::free().await?.port());
     let client = format!("http://127.0.0.1:{port}");
     let mut command = lifeline::program(&floor.log("etcd"), &binaries.etcd)?;
     command
@@ -196,14 +196,6 @@ async fn is_ready(dir: &Path) -> bool {
         .request_text(request)
         .await
         .is_ok_and(|answer| answer == "ok")
-}
-
-/// A port that nothing listens on now.
-async fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .await
-        .context("no free port")?;
-    Ok(listener.local_addr().context("no free port")?.port())
 }
 
 fn flag(name: &str, path: &Path) -> std::ffi::OsString {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Report, survey::Trouble};
+use super::{Report, Trouble};
 use crate::api::UnheardReason;
 
 /// What the nodes say of each other.
@@ -54,6 +54,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::cluster;
 
     fn report(node: &str, unheard: &[(&str, &str)], namesake: Option<&str>) -> Report {
         let unheard: Vec<_> = unheard
@@ -65,7 +66,7 @@ mod tests {
             "metadata": { "name": node }, "spec": {},
             "status": { "unheard": unheard, "namesake": namesake },
         });
-        Report::of(&serde_json::from_value(announcements).unwrap()).unwrap()
+        cluster::report(&serde_json::from_value(announcements).unwrap()).unwrap()
     }
 
     #[test]

@@ -4,49 +4,76 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Balancer, Report, agents::Agents};
+use super::{Report, agents::Agents};
 use crate::{
-    api::{self, AnnouncedAddress, AnnouncementState, CheckOutcome, FailedCheck},
-    world::TrafficPolicy,
+    api::{self, AnnouncedAddress, AnnouncementState, CheckOutcome, FailedCheck, Provider, Reason},
+    world::{ConditionRecord, IngressRecord, ServiceRecord, TrafficPolicy},
 };
 
 /// All Services of Herald's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cli) struct Status {
-    pub(in crate::cli) well: bool,
-    pub(in crate::cli) services: Vec<Line>,
+pub struct Status {
+    /// Every Service has what it asks for, and every address is announced.
+    pub well: bool,
+    /// One line for each address, by namespace and name.
+    pub services: Vec<Line>,
     /// What is wrong between the agents, though every address may be announced.
-    pub(in crate::cli) agents: Vec<Trouble>,
+    pub agents: Vec<Trouble>,
 }
 
 /// Something that is wrong with an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cli) struct Trouble {
-    pub(in crate::cli) node: String,
-    pub(in crate::cli) state: String,
-    pub(in crate::cli) message: String,
+pub struct Trouble {
+    /// The node of the agent.
+    pub node: String,
+    /// One word, as in docs/reasons.md.
+    pub state: String,
+    /// Details for people.
+    pub message: String,
 }
 
 /// One address of a Service, or a Service without any.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cli) struct Line {
-    pub(in crate::cli) well: bool,
-    pub(in crate::cli) namespace: String,
-    pub(in crate::cli) name: String,
-    pub(in crate::cli) class: Option<String>,
-    pub(in crate::cli) policy: String,
-    pub(in crate::cli) ports: Vec<String>,
-    pub(in crate::cli) address: Option<String>,
-    pub(in crate::cli) pool: Option<String>,
+pub struct Line {
+    /// It is as it should be.
+    pub well: bool,
+    /// The Service's namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// `spec.loadBalancerClass`.
+    pub class: Option<String>,
+    /// `spec.externalTrafficPolicy`.
+    pub policy: String,
+    /// What it serves, as [`ports`] tells it.
+    pub ports: Vec<String>,
+    /// The address; nothing for a Service without any.
+    pub address: Option<String>,
+    /// The cloud's balancer, which has a name instead of an address.
+    pub hostname: Option<String>,
+    /// The pool that the address came from.
+    pub pool: Option<String>,
     /// Those that announce it.
-    pub(in crate::cli) nodes: Vec<String>,
-    pub(in crate::cli) interfaces: Vec<String>,
-    pub(in crate::cli) since: Option<String>,
-    pub(in crate::cli) state: String,
-    pub(in crate::cli) message: String,
+    pub nodes: Vec<String>,
+    /// The interfaces on which they do.
+    pub interfaces: Vec<String>,
+    /// Since when it is in this state: announced by this node, refused, in conflict. RFC 3339.
+    pub since: Option<String>,
+    /// One word, as in docs/reasons.md.
+    pub state: String,
+    /// Details for people.
+    pub message: String,
+}
+
+impl Line {
+    /// The pools that its Service's addresses came from, one for each family.
+    pub fn pools(&self) -> impl Iterator<Item = &str> {
+        let pools = self.pool.as_deref().unwrap_or_default().split(',');
+        pools.map(str::trim).filter(|pool| !pool.is_empty())
+    }
 }
 
 /// What the nodes say.
@@ -58,17 +85,42 @@ struct Said<'a> {
     unreached: BTreeMap<&'a str, Vec<(&'a str, &'a FailedCheck)>>,
     /// The addresses that nodes have themselves.
     own: BTreeSet<&'a str>,
+    /// Some node announces more than its list has room for.
+    cut: bool,
+}
+
+/// Whether a Service of type LoadBalancer says that it is Herald's, or Herald says so.
+#[must_use]
+pub fn is_heralds(service: &ServiceRecord) -> bool {
+    let by_class = service
+        .class
+        .as_deref()
+        .is_some_and(|class| class.starts_with(api::CLASS_PREFIX));
+    by_class || service.allocated.is_some() || service.provisioned.is_some()
+}
+
+/// What a Service serves: `TCP/80`, with the node port behind a colon where there is one: `TCP/80:30080`.
+#[must_use]
+pub fn ports(service: &ServiceRecord) -> Vec<String> {
+    let ports = service.ports.iter();
+    ports
+        .map(|port| match port.node_port {
+            Some(node_port) => format!("{}:{node_port}", port.port),
+            None => port.port.to_string(),
+        })
+        .collect()
 }
 
 /// One line for each address, in the order of namespaces and names.
-pub(in crate::cli) fn survey<'a>(
-    balancers: impl IntoIterator<Item = &'a Balancer>,
+pub fn survey<'a>(
+    services: impl IntoIterator<Item = &'a ServiceRecord>,
     reports: impl IntoIterator<Item = &'a Report>,
 ) -> Status {
     let mut said = Said::default();
     let mut agents = Agents::default();
     for report in reports {
         agents.take(report);
+        said.cut |= report.is_cut();
         said.own.extend(report.own.iter().map(String::as_str));
         for address in &report.addresses {
             let of_address = said.addresses.entry(&address.address).or_default();
@@ -80,10 +132,13 @@ pub(in crate::cli) fn survey<'a>(
         }
     }
     said.addresses.values_mut().for_each(drop_outdated);
-    let services: Vec<_> = balancers
+    let mut services: Vec<_> = services
         .into_iter()
-        .flat_map(|balancer| lines(balancer, &said))
+        .flat_map(|service| lines(service, &said))
         .collect();
+    // The API server sorts by both words with a slash between, where `a-b` comes before `a`. Addresses of one Service
+    // stay in the order of its status.
+    services.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
     Status {
         well: services.iter().all(|line| line.well),
         services,
@@ -91,73 +146,119 @@ pub(in crate::cli) fn survey<'a>(
     }
 }
 
-fn lines(balancer: &Balancer, said: &Said<'_>) -> Vec<Line> {
-    let record = &balancer.record;
-    let (allocated, reason, message) = match &record.allocated {
-        Some(condition) => (
-            condition.holds,
-            condition.reason.clone(),
-            condition.message.clone(),
-        ),
-        None => (
-            false,
-            "Pending".to_owned(),
-            "no controller has looked at it yet; is one running?".to_owned(),
-        ),
-    };
-    let blank = Line {
-        well: false,
-        namespace: record.key.namespace.clone(),
-        name: record.key.name.clone(),
-        class: record.class.clone(),
-        policy: policy(record.policy).to_owned(),
-        ports: balancer.ports.clone(),
-        address: None,
-        pool: record
-            .annotations
-            .get(api::ANNOTATION_ALLOCATED_FROM)
-            .cloned(),
-        nodes: Vec::new(),
-        interfaces: Vec::new(),
-        since: None,
-        state: reason,
-        message,
-    };
-    let addresses: Vec<_> = record.status_addresses().map(|a| a.to_string()).collect();
-    if addresses.is_empty() {
+fn lines(service: &ServiceRecord, said: &Said<'_>) -> Vec<Line> {
+    let condition = service
+        .provisioned
+        .as_deref()
+        .or(service.allocated.as_ref());
+    let blank = blank(service, condition);
+    let holds = condition.is_some_and(|condition| condition.holds);
+    let addresses: Vec<_> = service.status_addresses().map(|a| a.to_string()).collect();
+    let hostnames = service.ingress.iter().filter_map(|i| i.hostname.clone());
+    let of_cloud = hostnames.map(|hostname| Line {
+        well: holds,
+        hostname: Some(hostname),
+        ..blank.clone()
+    });
+    let of_cloud: Vec<_> = of_cloud.collect();
+    if addresses.is_empty() && of_cloud.is_empty() {
         return vec![blank];
     }
     let line = |address: String| {
-        let is_of_node = balancer.is_on_nodes() || said.own.contains(address.as_str());
+        let is_of_node = is_on_nodes(service) || said.own.contains(address.as_str());
         let unreached = said.unreached.get(address.as_str());
         let unreached = unreached.map_or(&[][..], Vec::as_slice);
-        let said = said.addresses.get(address.as_str());
-        let said = said.map_or(&[][..], Vec::as_slice);
-        let announced = match (allocated, is_of_node) {
+        let heard = said.addresses.get(address.as_str());
+        let heard = heard.map_or(&[][..], Vec::as_slice);
+        let announced = match (holds, is_of_node) {
             // Why it is in a state that it should not be in matters more than who announces it.
             (false, _) => Announced::new(false, &blank.state, &blank.message),
             (true, true) => Announced::new(true, &blank.state, &blank.message),
-            (true, false) => announced(said, unreached),
+            (true, false) if heard.is_empty() && said.cut => unlisted(service),
+            (true, false) => announced(heard, unreached),
         };
-        let owners = || owners(said);
+        let owners = || owners(heard);
+        let of_owner = owners().map(|(_, a)| a.since.clone()).next();
+        let of_condition = blank
+            .since
+            .clone()
+            .filter(|_| announced.state == blank.state);
         Line {
             well: announced.well,
-            nodes: nodes(said).into_iter().map(str::to_owned).collect(),
+            nodes: nodes(heard).into_iter().map(str::to_owned).collect(),
             interfaces: distinct(owners().map(|(_, a)| a.interface.clone())),
-            since: owners().map(|(_, a)| a.since.clone()).next(),
+            since: announced.since.or(of_owner).or(of_condition),
             address: Some(address),
             state: announced.state,
             message: announced.message,
             ..blank.clone()
         }
     };
-    addresses.into_iter().map(line).collect()
+    addresses.into_iter().map(line).chain(of_cloud).collect()
+}
+
+/// The line of a Service without any address.
+fn blank(service: &ServiceRecord, condition: Option<&ConditionRecord>) -> Line {
+    let (reason, message) = match condition {
+        Some(condition) => (condition.reason.as_str(), condition.message.as_str()),
+        None => (
+            "Pending",
+            "no controller has looked at it yet; is one running?",
+        ),
+    };
+    Line {
+        well: false,
+        namespace: service.key.namespace.clone(),
+        name: service.key.name.clone(),
+        class: service.class.clone(),
+        policy: policy(service.policy).to_owned(),
+        ports: ports(service),
+        address: None,
+        hostname: None,
+        pool: service
+            .annotations
+            .get(api::ANNOTATION_ALLOCATED_FROM)
+            .cloned(),
+        nodes: Vec::new(),
+        interfaces: Vec::new(),
+        since: condition.map(|condition| condition.since.clone()),
+        state: reason.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+/// Whether its addresses are said to be those of nodes, which nobody announces.
+fn is_on_nodes(service: &ServiceRecord) -> bool {
+    let fell_back = service
+        .allocated
+        .as_ref()
+        .is_some_and(|condition| condition.reason == Reason::FELL_BACK_TO_NODES.as_str());
+    let by_proxy = |entry: &IngressRecord| entry.ip_mode.as_deref() == Some("Proxy");
+    let provider = service.annotations.get(api::ANNOTATION_PROVIDER);
+    let asked_for = match service.class.as_deref() {
+        Some(class) => class == api::CLASS_NODE,
+        None => provider.is_some_and(|word| word.trim() == Provider::Node.word()),
+    };
+    fell_back || asked_for || service.ingress.iter().any(by_proxy)
+}
+
+/// What the controller says of an address that may be among those for which a node's list has no room.
+fn unlisted(service: &ServiceRecord) -> Announced {
+    match service.announced.as_deref() {
+        Some(told) => Announced {
+            since: Some(told.since.clone()),
+            ..Announced::new(told.holds, &told.reason, &told.message)
+        },
+        None => announced(&[], &[]),
+    }
 }
 
 struct Announced {
     well: bool,
     state: String,
     message: String,
+    /// Where it is not what the owners say.
+    since: Option<String>,
 }
 
 impl Announced {
@@ -166,6 +267,7 @@ impl Announced {
             well,
             state: state.into(),
             message: message.into(),
+            since: None,
         }
     }
 }
@@ -184,7 +286,10 @@ fn announced(said: &[(&str, &AnnouncedAddress)], unreached: &[(&str, &FailedChec
             Some(message) => format!("{node}: {message}"),
             None => format!("on node {node}"),
         };
-        return Announced::new(false, format!("{:?}", address.state), message);
+        return Announced {
+            since: Some(address.since.clone()),
+            ..Announced::new(false, format!("{:?}", address.state), message)
+        };
     }
     // A check of a former owner says nothing of the present one.
     let owners = nodes(said);
@@ -192,7 +297,10 @@ fn announced(said: &[(&str, &AnnouncedAddress)], unreached: &[(&str, &FailedChec
         .iter()
         .find(|(_, check)| owners.contains(&check.owner.as_str()));
     if let Some((node, check)) = unreached {
-        return Announced::new(false, format!("{:?}", check.outcome), failure(node, check));
+        return Announced {
+            since: Some(check.since.clone()),
+            ..Announced::new(false, format!("{:?}", check.outcome), failure(node, check))
+        };
     }
     match owners.as_slice() {
         [] => Announced::new(false, "Unannounced", "no node announces it"),
@@ -208,7 +316,7 @@ fn announced(said: &[(&str, &AnnouncedAddress)], unreached: &[(&str, &FailedChec
 }
 
 /// What a failed check means, for people.
-fn failure(node: &str, check: &FailedCheck) -> String {
+pub(super) fn failure(node: &str, check: &FailedCheck) -> String {
     let FailedCheck {
         interface, owner, ..
     } = check;
@@ -264,10 +372,12 @@ const fn policy(policy: TrafficPolicy) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::{Value, json};
 
-    fn balancer(class: &str, reason: &str, mode: &str) -> Balancer {
+    use super::*;
+    use crate::cluster;
+
+    fn balancer(class: &str, reason: &str, mode: &str) -> ServiceRecord {
         let service = json!({
             "metadata": { "namespace": "default", "name": "web" },
             "spec": { "type": "LoadBalancer", "loadBalancerClass": class, "ports": [{ "port": 80 }] },
@@ -279,7 +389,7 @@ mod tests {
                 }],
             },
         });
-        Balancer::of(&serde_json::from_value(service).unwrap()).unwrap()
+        cluster::service(&serde_json::from_value(service).unwrap()).unwrap()
     }
 
     fn report(node: &str, state: Option<&str>, own: &str) -> Report {
@@ -295,7 +405,7 @@ mod tests {
             "metadata": { "name": node }, "spec": {},
             "status": { "addresses": addresses, "host": { "addresses": [own], "listening": [] } },
         });
-        Report::of(&serde_json::from_value(announcements).unwrap()).unwrap()
+        cluster::report(&serde_json::from_value(announcements).unwrap()).unwrap()
     }
 
     fn unreached(node: &str, owner: &str, outcome: &str, mac: Option<&str>) -> Report {
@@ -307,7 +417,7 @@ mod tests {
                 "since": "2026-01-01T00:00:00Z",
             }]}},
         });
-        Report::of(&serde_json::from_value(announcements).unwrap()).unwrap()
+        cluster::report(&serde_json::from_value(announcements).unwrap()).unwrap()
     }
 
     #[test]
