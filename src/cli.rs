@@ -3,6 +3,7 @@
 mod aws;
 mod crds;
 mod explain;
+mod metrics;
 mod output;
 mod pools;
 mod reading;
@@ -54,6 +55,8 @@ enum Command {
     LabRole(crate::lab::LabRole),
     /// Print the custom resource definitions as YAML.
     Crds,
+    /// Print every metric that controller and agent serve, as a table: name, kind, labels, meaning.
+    Metrics,
     /// Show every Service of type LoadBalancer, its address, and the node that announces it.
     #[command(after_help = STATUS_HELP)]
     Status(StatusArgs),

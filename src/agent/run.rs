@@ -24,7 +24,7 @@ use tracing::{error, info};
 
 use super::{
     account::{Since, account},
-    check::Checks,
+    check::{Checks, Outcome},
     events,
     facts::Watch,
     host,
@@ -464,6 +464,11 @@ impl Turning {
         let host = self.host.borrow_and_update().clone();
         let account = account(&self.mind, host, now, clock, &mut self.since);
         self.metrics.survey(&account);
+        self.metrics
+            .disagree(self.mind.peers_not_ready(), self.mind.peers_silent());
+        let failing = self.mind.checks.failing();
+        let doubled = failing.filter(|(.., outcome)| matches!(outcome, Outcome::WrongMac(_)));
+        self.metrics.doubled(doubled.count());
         // What is only remembered is no news to the cluster.
         if !self.mind.is_told() {
             return;
