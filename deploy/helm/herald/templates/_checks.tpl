@@ -28,6 +28,11 @@
 {{- if include "herald.isLoopback" .Values.controller.httpAddress -}}
   {{- fail (printf "controller.httpAddress is %s, where the kubelet cannot ask for its health: say 0.0.0.0 or [::]" .Values.controller.httpAddress) -}}
 {{- end -}}
+{{- range $where := list "controller" "agent" -}}
+  {{- if hasKey ((get $.Values $where).resources.limits | default dict) "cpu" -}}
+    {{- fail (printf "%s.resources.limits has a CPU limit: throttling delays heartbeats and the renewal of the Lease, and so moves addresses and the lead under load; raise requests.cpu instead" $where) -}}
+  {{- end -}}
+{{- end -}}
 {{- if and .Values.agent.enabled (eq (int .Values.agent.peerPort) (int .Values.agent.httpPort)) -}}
   {{- fail "agent.peerPort and agent.httpPort are the same; give each its own" -}}
 {{- end -}}
