@@ -26,7 +26,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    helm::{Helm, objects, parsed},
+    helm::{CHART, Helm, objects, parsed},
     support::Cluster,
 };
 
@@ -258,7 +258,7 @@ async fn the_api_server_takes_every_object() {
             applied.unwrap_or_else(|error| panic!("{name}: {kind}: {error}\n{object:#}"));
         }
         let mut wrong = objects.pop().unwrap();
-        wrong["spec"]["surprise"] = json!(1);
+        wrong["surprise"] = json!(1);
         let refused = apply(&client, &wrong).await.unwrap_err().to_string();
         assert!(refused.contains("surprise"), "{name}: {refused}");
     }
@@ -468,66 +468,61 @@ fn contradictions_are_refused_in_words() {
     }
 }
 
-/// `helm install`, `upgrade` and `uninstall` as people type them.
+/// `helm install`, `upgrade` and `uninstall` as people type them, from an older release on.
 #[tokio::test(flavor = "multi_thread")]
 async fn helm_installs_upgrades_and_takes_away() {
     let Some(helm) = Helm::found() else { return };
     let cluster = Cluster::bare().await;
-    let (_directory, path) = cluster.kubeconfig("herald-admin");
-    let path = path.to_str().unwrap().to_owned();
-    let act = async |what: &'static str, values: Value| {
-        let (helm, path) = (helm.clone(), path.clone());
-        let acted = tokio::task::spawn_blocking(move || helm.act(what, &path, &values));
+    let (directory, kubeconfig) = cluster.kubeconfig("herald-admin");
+    let kubeconfig = kubeconfig.to_str().unwrap().to_owned();
+    let older = directory.path().join("herald");
+    let copied = Command::new("cp").arg("-r").arg(CHART).arg(&older).status();
+    assert!(copied.unwrap().success());
+    let crds = older.join("files/crds.yaml");
+    let text = fs::read_to_string(&crds).unwrap();
+    let changed = text.replacen(
+        "    kind: AddressPool\n",
+        "    kind: AddressPool\n    categories: [old]\n",
+        1,
+    );
+    assert_ne!(text, changed);
+    fs::write(&crds, changed).unwrap();
+
+    let act = async |what: &'static str, chart: &str, values: Value| {
+        let (helm, chart, kubeconfig) = (helm.clone(), chart.to_owned(), kubeconfig.clone());
+        let acted =
+            tokio::task::spawn_blocking(move || helm.act(what, &chart, &kubeconfig, &values));
         acted
             .await
             .unwrap()
             .unwrap_or_else(|why| panic!("helm {what}: {why}"));
     };
-    let get = |version: &str, kind: &str, namespace: &str, name: &str| {
-        cluster.api.get(version, kind, namespace, name)
+    let workload = |kind: &str, name: &str| cluster.api.get("apps/v1", kind, "herald-system", name);
+    let definition = || {
+        let definitions = ("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+        let found = cluster
+            .api
+            .get(definitions.0, definitions.1, "", "addresspools.herald.dev");
+        found.unwrap()["spec"]["names"]["categories"].clone()
     };
-    let crd = |name: &str| {
-        get(
-            "apiextensions.k8s.io/v1",
-            "CustomResourceDefinition",
-            "",
-            name,
-        )
-    };
-    act("install", json!({})).await;
+    act("install", older.to_str().unwrap(), json!({})).await;
     cluster.pool("lan", json!({ "addresses": ["192.0.2.1"] }));
-    assert!(get("apps/v1", "DaemonSet", "herald-system", "herald-agent").is_ok());
+    assert_eq!(definition(), json!(["old"]));
+    assert!(workload("DaemonSet", "herald-agent").is_ok());
 
-    // A definition that an older release left.
-    let name = "addresspools.herald.dev";
-    let mut old = crd(name).unwrap();
-    old["spec"]["names"]["shortNames"] = json!(["oldpool"]);
-    cluster.api.update(old).unwrap();
-    act("upgrade", json!({ "controller": { "replicas": 3 }, "agent": { "enabled": false }, "defaultProvider": "node" })).await;
-    let controller = get(
-        "apps/v1",
-        "Deployment",
-        "herald-system",
-        "herald-controller",
-    )
-    .unwrap();
+    let values = json!({
+        "controller": { "replicas": 3 }, "agent": { "enabled": false }, "defaultProvider": "node",
+    });
+    act("upgrade", CHART, values).await;
+    assert_ne!(definition(), json!(["old"]));
+    let controller = workload("Deployment", "herald-controller").unwrap();
     assert_eq!(controller["spec"]["replicas"], 3);
-    assert!(get("apps/v1", "DaemonSet", "herald-system", "herald-agent").is_err());
-    assert_ne!(
-        crd(name).unwrap()["spec"]["names"]["shortNames"],
-        json!(["oldpool"])
-    );
+    assert!(workload("DaemonSet", "herald-agent").is_err());
 
-    act("uninstall", json!({})).await;
-    assert!(
-        get(
-            "apps/v1",
-            "Deployment",
-            "herald-system",
-            "herald-controller"
-        )
-        .is_err()
-    );
-    assert!(crd(name).is_ok());
-    assert!(get("herald.dev/v1alpha1", "AddressPool", "", "lan").is_ok());
+    act("uninstall", CHART, json!({})).await;
+    assert!(workload("Deployment", "herald-controller").is_err());
+    let pool = cluster
+        .api
+        .get("herald.dev/v1alpha1", "AddressPool", "", "lan");
+    assert_eq!(pool.unwrap()["spec"]["addresses"], json!(["192.0.2.1"]));
 }

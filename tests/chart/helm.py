@@ -12,7 +12,7 @@ release = {"name": "herald", "namespace": asked.get("namespace", "herald-system"
 def answer():
     what, chart, values = asked["do"], asked["chart"], asked.get("values")
     if what == "lint":
-        return {"said": helm.lint(chart, values)["messages"]}
+        return {"said": helm.lint(chart, values, namespace=release["namespace"])["messages"]}
     if what == "render":
         with helm.Chart.load(chart) as loaded:
             return {"files": loaded.render(values, **release)}

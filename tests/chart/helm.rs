@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::venv;
 
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/helm/herald");
+pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/helm/herald");
 
 /// Helm's engine. `None`, said aloud, where it cannot be had.
 #[derive(Clone, Debug)]
@@ -39,14 +39,23 @@ impl Helm {
         answer.unwrap()["said"].as_array().unwrap().clone()
     }
 
-    /// `helm install`, `upgrade` or `uninstall`, on the cluster of a kubeconfig.
-    pub fn act(&self, what: &str, kubeconfig: &str, values: &Value) -> Result<(), String> {
-        self.ask(json!({ "do": what, "kubeconfig": kubeconfig, "values": values }))
-            .map(drop)
+    /// `helm install`, `upgrade` or `uninstall` of a chart, on the cluster of a kubeconfig.
+    pub fn act(
+        &self,
+        what: &str,
+        chart: &str,
+        kubeconfig: &str,
+        values: &Value,
+    ) -> Result<(), String> {
+        let question =
+            json!({ "do": what, "chart": chart, "kubeconfig": kubeconfig, "values": values });
+        self.ask(question).map(drop)
     }
 
     fn ask(&self, mut question: Value) -> Result<Value, String> {
-        question["chart"] = json!(CHART);
+        if question["chart"].is_null() {
+            question["chart"] = json!(CHART);
+        }
         let script = include_str!("helm.py");
         let mut command = Command::new(&self.0);
         let said = venv::run(command.args(["-c", script, &question.to_string()])).unwrap();
