@@ -148,7 +148,7 @@ impl Metrics {
     pub(super) fn sample(registry: &mut Registry) {
         let metrics = Self::register(registry);
         for outcome in Outcome::WORDS {
-            metrics.checks.get_or_create(&OutcomeLabels { outcome });
+            drop(metrics.checks.get_or_create(&OutcomeLabels { outcome }));
         }
         let Parts { layer2, peers } = &*metrics.parts;
         layer2.get_or_init(Arc::default);
