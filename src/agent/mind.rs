@@ -284,17 +284,19 @@ impl Mind {
             .count()
     }
 
-    /// How many agents fell silent on every path whose Node the API server has as ready.
+    /// How many agents fell silent on every path whose Node the API server has as ready. Where this node's own interface
+    /// is down, it is this node that hears nothing.
     pub(super) fn peers_silent(&self) -> usize {
         let segments = || self.view.segments.values();
         let is_heard = |node: &NodeName| {
             self.view.reached.contains(node)
                 || segments().any(|segment| segment.peers.contains_key(node))
         };
-        let lost: BTreeSet<_> = segments().flat_map(|segment| segment.lost.keys()).collect();
-        let ready = |name: &NodeName| self.watched.nodes.get(name).is_some_and(|node| node.ready);
+        let lost = segments().filter(|segment| segment.up);
+        let lost: BTreeSet<_> = lost.flat_map(|segment| segment.lost.keys()).collect();
+        let is_ready = |name: &NodeName| self.watched.nodes.get(name).is_some_and(|n| n.ready);
         lost.into_iter()
-            .filter(|name| ready(name) && !is_heard(name))
+            .filter(|name| is_ready(name) && !is_heard(name))
             .count()
     }
 

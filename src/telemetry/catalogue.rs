@@ -95,8 +95,8 @@ mod tests {
     fn what_is_registered_is_read_back() {
         let mut registry = Registry::default();
         let calls = Family::<Vec<(&str, &str)>, Counter>::default();
-        calls.get_or_create(&vec![("code", "OK"), ("to", "a")]);
-        calls.get_or_create(&vec![("code", "OK"), ("to", "b")]);
+        drop(calls.get_or_create(&vec![("code", "OK"), ("to", "a")]));
+        drop(calls.get_or_create(&vec![("code", "OK"), ("to", "b")]));
         registry.register("calls", "Calls made", calls);
         registry.register("load", "Now", Gauge::<i64>::default());
         registry.register("wait_seconds", "Waits", Histogram::new([1.0]));
