@@ -13,6 +13,8 @@
 mod helm;
 #[path = "chart/kustomize.rs"]
 mod kustomize;
+#[path = "chart/policy.rs"]
+mod policy;
 mod support;
 mod venv;
 
@@ -404,6 +406,62 @@ fn the_policy_knows_the_annotations() {
     assert_eq!(named, known);
     let text = policy.to_string();
     assert!(text.contains(r#"in [\"team-a\",\"team-b\"]"#), "{text}");
+}
+
+#[test]
+fn the_policy_refuses_what_is_new_and_wrong_alone() {
+    let Some(helm) = Helm::found() else { return };
+    let all = rendered(&helm, &values("everything"));
+    let policy = &all[&(
+        "ValidatingAdmissionPolicy".to_owned(),
+        "herald-annotations".to_owned(),
+    )];
+    let with = |key: &str, value: &str| policy::service("team-a", json!({ key: value }));
+    let created = |object: &Value| policy::judge(policy, object, None);
+    let fine = Some(Vec::<String>::new());
+
+    let mut plain = policy::service("shop", json!({}));
+    assert_eq!(created(&plain), fine);
+    plain["metadata"]
+        .as_object_mut()
+        .unwrap()
+        .remove("annotations");
+    assert_eq!(created(&plain), fine, "without annotations");
+    for known in api::SERVICE_ANNOTATIONS {
+        let expected = known != api::ANNOTATION_ALLOCATED_FROM;
+        assert_eq!(created(&with(known, "x")) == fine, expected, "{known}");
+    }
+    assert_eq!(created(&with("example.com/anything", "x")), fine);
+
+    let typo = with("herald.dev/adresses", "10.0.0.1");
+    let refused = created(&typo).unwrap();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(
+        refused[0].contains("no annotation herald.dev/adresses"),
+        "{refused:?}"
+    );
+    let mut other = typo.clone();
+    other["metadata"]["labels"] = json!({ "app": "web" });
+    assert_eq!(
+        policy::judge(policy, &other, Some(&typo)),
+        fine,
+        "an old mistake stands in nobody's way"
+    );
+    let mut internal = typo.clone();
+    internal["spec"]["type"] = json!("ClusterIP");
+    assert_eq!(created(&internal), None, "no load balancer");
+
+    let written = with(api::ANNOTATION_ALLOCATED_FROM, "lan");
+    let edited = with(api::ANNOTATION_ALLOCATED_FROM, "wan");
+    assert_eq!(policy::judge(policy, &written, Some(&written)), fine);
+    let refused = policy::judge(policy, &edited, Some(&written)).unwrap();
+    assert!(refused[0].contains("is what Herald says"), "{refused:?}");
+
+    let adopt = |namespace: &str| policy::service(namespace, json!({ "herald.dev/adopt": "true" }));
+    assert_eq!(created(&adopt("team-b")), fine);
+    let refused = created(&adopt("shop")).unwrap();
+    assert!(refused[0].contains("namespace shop may not"), "{refused:?}");
+    assert!(refused[0].contains("team-a, team-b"), "{refused:?}");
 }
 
 #[test]
