@@ -1,20 +1,28 @@
 //! The chart's admission policy, judged as the API server would: its expressions evaluated on requests.
 
-use kube_cel::{VapEvaluator, VapExpression, VapResult};
+use herald::api;
+use kube_cel::{AdmissionRequest, VapEvaluator, VapExpression, VapResult};
 use serde_json::{Value, json};
+
+const ESCAPES: [(&str, &str); 3] = [(".", "__dot__"), ("/", "__slash__"), ("-", "__dash__")];
 
 /// What the policy says to a request: the messages of what it refuses. `None` where it does not look at the request.
 pub fn judge(policy: &Value, object: &Value, before: Option<&Value>) -> Option<Vec<String>> {
     let spec = &policy["spec"];
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
     let list = |name: &str| spec[name].as_array().unwrap().iter();
-    let mut evaluator = VapEvaluator::builder().object(object.clone());
+    let mut evaluator = VapEvaluator::builder()
+        .object(object.clone())
+        .request(AdmissionRequest {
+            namespace: text(&object["metadata"]["namespace"]),
+            ..AdmissionRequest::default()
+        });
     if let Some(before) = before {
         evaluator = evaluator.old_object(before.clone());
     }
     let evaluator = evaluator.build();
     // Each variable may use those before it; the evaluator knows none, so they are written out.
     let mut variables: Vec<(String, String)> = Vec::new();
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
     for variable in list("variables") {
         let expression = written_out(&variables, &text(&variable["expression"]));
         let name = format!("variables.{}", text(&variable["name"]));
@@ -31,7 +39,14 @@ pub fn judge(policy: &Value, object: &Value, before: Option<&Value>) -> Option<V
             message: validation["message"].as_str().map(str::to_owned),
             message_expression: words("messageExpression"),
         };
-        evaluator.evaluate(&[expression]).remove(0)
+        let result = evaluator.evaluate(&[expression]).remove(0);
+        let message = result.message.clone().unwrap_or_default();
+        assert!(
+            !message.contains(" error"),
+            "{}: {message}",
+            result.expression
+        );
+        result
     };
     if list("matchConditions").any(|condition| !evaluate(condition).passed) {
         return None;
@@ -39,7 +54,11 @@ pub fn judge(policy: &Value, object: &Value, before: Option<&Value>) -> Option<V
     let refused = list("validations")
         .map(evaluate)
         .filter(|result| !result.passed);
-    Some(refused.map(|result| result.message.unwrap()).collect())
+    Some(
+        refused
+            .map(|result| from_cel(&result.message.unwrap()))
+            .collect(),
+    )
 }
 
 fn written_out(variables: &[(String, String)], expression: &str) -> String {
@@ -48,7 +67,24 @@ fn written_out(variables: &[(String, String)], expression: &str) -> String {
         expression = expression.replace(name.as_str(), meaning);
     }
     assert!(!expression.contains("variables."), "{expression}");
-    expression
+    for name in api::SERVICE_ANNOTATIONS {
+        expression = expression.replace(&format!("{name}\""), &format!("{}\"", in_cel(name)));
+    }
+    expression.replace("\"herald.dev/\"", &format!("\"{}\"", in_cel("herald.dev/")))
+}
+
+/// The evaluator gives the keys of a map the names that CEL has for fields of an object. The API server does not; here
+/// the expressions follow the evaluator.
+fn in_cel(key: &str) -> String {
+    ESCAPES
+        .iter()
+        .fold(key.to_owned(), |key, (sign, word)| key.replace(sign, word))
+}
+
+fn from_cel(text: &str) -> String {
+    ESCAPES.iter().fold(text.to_owned(), |text, (sign, word)| {
+        text.replace(word, sign)
+    })
 }
 
 /// A Service of type LoadBalancer in a namespace, with annotations.
