@@ -102,7 +102,7 @@ fn chart_kustomizations_and_program_are_of_one_version() {
     }
 }
 
-/// Every key of values.yaml has its place in the schema and the other way round, and a comment above it or its table.
+/// Every key of values.yaml has its place in the schema and the other way round.
 #[test]
 fn schema_and_values_have_the_same_keys() {
     fn compare(place: &str, values: &Value, schema: &Value) {
@@ -126,6 +126,26 @@ fn schema_and_values_have_the_same_keys() {
     }
     let schema = serde_json::from_str(&read("deploy/helm/herald/values.schema.json")).unwrap();
     compare("", &yaml(&read("deploy/helm/herald/values.yaml")), &schema);
+}
+
+/// But for tables, which their keys explain.
+#[test]
+fn every_value_has_a_comment() {
+    let text = read("deploy/helm/herald/values.yaml");
+    let mut before = "";
+    let mut bare = Vec::new();
+    for line in text.lines() {
+        let key = line.trim_start().split(':').next().unwrap();
+        let is_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric());
+        let of_kubernetes = ["requests", "limits", "operator", "effect"].contains(&key);
+        let is_table = line.ends_with(':');
+        if is_key && !is_table && !of_kubernetes && !before.trim_start().starts_with('#') {
+            bare.push(line);
+        }
+        before = line;
+    }
+    assert!(bare.is_empty(), "values without a comment: {bare:#?}");
+    assert!(text.lines().count() > 100);
 }
 
 #[test]
@@ -567,6 +587,22 @@ async fn helm_installs_upgrades_and_takes_away() {
     cluster.pool("lan", json!({ "addresses": ["192.0.2.1"] }));
     assert_eq!(definition(), json!(["old"]));
     assert!(workload("DaemonSet", "herald-agent").is_ok());
+
+    // A second release, elsewhere, is refused before anything is made.
+    let (second, path) = (helm.clone(), kubeconfig.clone());
+    let refused = tokio::task::spawn_blocking(move || second.install_into("other", &path));
+    let refused = refused.await.unwrap().unwrap_err();
+    assert!(
+        refused.contains("meta.helm.sh/release-namespace"),
+        "{refused}"
+    );
+    assert_eq!(
+        cluster
+            .api
+            .list("v1", "ServiceAccount", "other", "")
+            .unwrap(),
+        Vec::<Value>::new()
+    );
 
     let values = json!({
         "controller": { "replicas": 3 }, "agent": { "enabled": false }, "defaultProvider": "node",

@@ -248,6 +248,21 @@ fn every_alert_has_both_cases_and_says_what_to_do() {
             "{name}: which command shows more?"
         );
         assert_served(name, &text(&alert["expr"]));
+        for words in ["summary", "description"] {
+            let words = text(&annotations[words]);
+            for label in words.split("$labels.").skip(1) {
+                let label = label.split(' ').next().unwrap();
+                let kept = text(&alert["expr"]);
+                let mut kept = kept
+                    .split(" by (")
+                    .skip(1)
+                    .map(|by| by.split(')').next().unwrap());
+                assert!(
+                    kept.all(|by| by.contains(label)),
+                    "{name}: no label {label} is left"
+                );
+            }
+        }
     }
     assert!(cases.is_empty(), "no such alert: {cases:?}");
 }

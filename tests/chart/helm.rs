@@ -52,6 +52,12 @@ impl Helm {
         self.ask(question).map(drop)
     }
 
+    /// A release in another namespace.
+    pub fn install_into(&self, namespace: &str, kubeconfig: &str) -> Result<(), String> {
+        let question = json!({ "do": "install", "namespace": namespace, "kubeconfig": kubeconfig });
+        self.ask(question).map(drop)
+    }
+
     fn ask(&self, mut question: Value) -> Result<Value, String> {
         if question["chart"].is_null() {
             question["chart"] = json!(CHART);
