@@ -38,3 +38,8 @@ mod survey;
 
 pub(crate) use facts::{Watch, Watched};
 pub use run::{Options, run};
+
+/// Registers every metric of an agent, with one of each that labels tell apart.
+pub fn sample_metrics(registry: &mut prometheus_client::registry::Registry) {
+    metrics::Metrics::sample(registry);
+}

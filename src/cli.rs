@@ -4,6 +4,7 @@ mod aws;
 mod check;
 mod crds;
 mod explain;
+mod metrics;
 mod output;
 mod pools;
 mod reading;
@@ -56,6 +57,8 @@ enum Command {
     LabRole(crate::lab::LabRole),
     /// Print the custom resource definitions as YAML.
     Crds,
+    /// Print every metric that controller and agent serve, as a table: name, kind, labels, meaning.
+    Metrics,
     /// Show every Service of type LoadBalancer, its address, and the node that announces it.
     #[command(after_help = STATUS_HELP)]
     Status(StatusArgs),

@@ -38,3 +38,9 @@ pub use plan::{
 pub use request::Asked;
 pub use run::{Options, run};
 pub use steward::{Explained, Input, Outcome, Ownership, Steward};
+
+/// Registers every metric of a controller, with one of each that labels tell apart.
+pub fn sample_metrics(registry: &mut prometheus_client::registry::Registry) {
+    metrics::Metrics::sample(registry);
+    cloud::sample_metrics(registry);
+}

@@ -1,7 +1,9 @@
 //! Logs, metrics and health over HTTP, alike for controller and agent.
 
+mod catalogue;
 mod http;
 mod log;
 
+pub use catalogue::{Metric, catalogue};
 pub use http::{Health, HttpError, bind, serve};
 pub use log::{LogFormat, logged, start_logging};

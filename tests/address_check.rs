@@ -133,6 +133,11 @@ fn an_owner_that_is_heard_and_not_reached_is_told_and_so_is_the_end_of_it() {
         // What is known is written once.
         tokio::time::sleep(std::time::Duration::from_secs(12)).await;
         assert_eq!(checks(&cluster), told);
+        let metrics = one.metrics();
+        let sample = |line: &str| metrics.lines().any(|it| it == line);
+        assert!(sample("herald_agent_addresses_doubled 1"), "{metrics}");
+        // The agent is heard, and the cluster has no such Node.
+        assert!(sample("herald_agent_peers_not_ready 1"), "{metrics}");
         drop(third);
         expect(&cluster, &agents, &[]).await;
 

@@ -12,6 +12,8 @@ use k8s_openapi::api::{
     admissionregistration::v1alpha1::{MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding},
     apps::v1::{DaemonSet, Deployment},
     core::v1::{ConfigMap, Namespace, Pod, Service, ServiceAccount},
+    networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
     rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -20,6 +22,13 @@ use serde_json::{Value, json};
 const CRDS: &str = "deploy/crds/herald.yaml";
 /// For those who want it: applied by hand.
 const OPTIONAL: &str = "deploy/node-ports-policy.yaml";
+/// What stands in a cluster that runs Herald, and what may be added.
+const FOLDERS: [&str; 4] = [
+    "deploy",
+    "deploy/base",
+    "deploy/overlays/bare-metal",
+    "deploy/overlays/shared",
+];
 
 /// One YAML document, and where it stands.
 struct Manifest {
@@ -62,13 +71,13 @@ fn manifests(folder: &str) -> Result<Vec<Manifest>> {
 
 /// The only manifest of this kind in `deploy/`.
 fn deployed(kind: &str) -> Result<Value> {
-    let mut found = manifests("deploy")?
+    let mut found = manifests("deploy/base")?
         .into_iter()
         .filter(|manifest| manifest.kind == kind);
     let only = found
         .next()
-        .with_context(|| format!("deploy/ has no {kind}"))?;
-    ensure!(found.next().is_none(), "deploy/ has two of kind {kind}");
+        .with_context(|| format!("deploy/base has no {kind}"))?;
+    ensure!(found.next().is_none(), "deploy/base has two of kind {kind}");
     Ok(only.object)
 }
 
@@ -123,10 +132,11 @@ fn lost(written: &Value, read: &Value, path: String) -> Option<String> {
 
 #[test]
 fn every_field_of_every_manifest_is_known() -> Result<()> {
-    for manifest in manifests("deploy")?
-        .into_iter()
-        .chain(manifests("examples")?)
-    {
+    let mut all = manifests("examples")?;
+    for folder in FOLDERS {
+        all.extend(manifests(folder)?);
+    }
+    for manifest in all {
         match manifest.kind.as_str() {
             "AddressPool" => fits::<AddressPool>(&manifest)?,
             "ClusterRole" => fits::<ClusterRole>(&manifest)?,
@@ -139,7 +149,9 @@ fn every_field_of_every_manifest_is_known() -> Result<()> {
                 fits::<MutatingAdmissionPolicyBinding>(&early(manifest))?;
             }
             "Namespace" => fits::<Namespace>(&manifest)?,
+            "NetworkPolicy" => fits::<NetworkPolicy>(&manifest)?,
             "Pod" => fits::<Pod>(&manifest)?,
+            "PodDisruptionBudget" => fits::<PodDisruptionBudget>(&manifest)?,
             "Role" => fits::<Role>(&manifest)?,
             "RoleBinding" => fits::<RoleBinding>(&manifest)?,
             "Service" => fits::<Service>(&manifest)?,
@@ -163,27 +175,35 @@ fn the_definitions_are_those_of_the_code() -> Result<()> {
 
 #[test]
 fn kustomize_applies_every_file_but_the_optional() -> Result<()> {
-    let mut wanted: Vec<_> = manifests("deploy")?
-        .into_iter()
-        .map(|manifest| manifest.file)
-        .collect();
-    wanted.push(CRDS.to_owned());
-    ensure!(wanted.iter().any(|file| file == OPTIONAL), "no {OPTIONAL}");
-    wanted.retain(|file| file != "deploy/kustomization.yaml" && file != OPTIONAL);
-    wanted.sort();
-    wanted.dedup();
-    let kustomization = deployed("Kustomization")?;
-    let resources = kustomization["resources"]
-        .as_array()
-        .context("no resources")?;
+    for folder in ["deploy/crds", "deploy/base"] {
+        let mut wanted: Vec<_> = manifests(folder)?.into_iter().map(|m| m.file).collect();
+        wanted.retain(|file| !file.ends_with("/kustomization.yaml"));
+        wanted.dedup();
+        assert_eq!(listed(folder)?, wanted);
+    }
+    assert_eq!(listed("deploy")?, ["deploy/base", "deploy/crds"]);
+    let beside: Vec<_> = manifests("deploy")?.into_iter().map(|m| m.file).collect();
+    ensure!(
+        beside
+            .iter()
+            .all(|file| file == OPTIONAL || file == "deploy/kustomization.yaml"),
+        "{beside:?}"
+    );
+    Ok(())
+}
+
+/// The resources of a kustomization, by their paths.
+fn listed(folder: &str) -> Result<Vec<String>> {
+    let text = fs::read_to_string(root().join(folder).join("kustomization.yaml"))?;
+    let kustomization: Value = serde_saphyr::from_str(&text).map_err(|error| anyhow!("{error}"))?;
+    let resources = kustomization.get("resources").and_then(Value::as_array);
+    let resources = resources.context("no resources")?.iter();
     let mut listed: Vec<_> = resources
-        .iter()
         .filter_map(Value::as_str)
-        .map(|file| format!("deploy/{file}"))
+        .map(|file| format!("{folder}/{file}"))
         .collect();
     listed.sort();
-    assert_eq!(listed, wanted);
-    Ok(())
+    Ok(listed)
 }
 
 /// The variant in comments must be as sound as the manifest itself.
@@ -213,7 +233,7 @@ fn the_policy_for_namespaces_is_sound_too() -> Result<()> {
 
 #[test]
 fn permissions_are_spelt_out_and_no_secret_is_read() -> Result<()> {
-    let roles: Vec<_> = manifests("deploy")?
+    let roles: Vec<_> = manifests("deploy/base")?
         .into_iter()
         .filter(|m| m.kind.ends_with("Role"))
         .collect();

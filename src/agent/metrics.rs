@@ -33,6 +33,9 @@ pub(super) struct Metrics {
     checks: Family<OutcomeLabels, Counter>,
     checked: Gauge,
     failing: Gauge,
+    doubled: Gauge,
+    not_ready: Gauge,
+    silent: Gauge,
     pub(super) parts: Arc<Parts>,
 }
 
@@ -65,6 +68,9 @@ impl Default for Metrics {
             checks: Family::default(),
             checked: Gauge::default(),
             failing: Gauge::default(),
+            doubled: Gauge::default(),
+            not_ready: Gauge::default(),
+            silent: Gauge::default(),
             parts: Arc::default(),
         }
     }
@@ -91,7 +97,7 @@ impl Metrics {
         );
         herald.register(
             "agent_peers_unheard",
-            "Other agents that are alive and not heard on a segment where they were",
+            "Other agents that are alive (heard on the second path) and not heard on a segment where they were",
             metrics.unheard.clone(),
         );
         herald.register(
@@ -101,12 +107,12 @@ impl Metrics {
         );
         herald.register(
             "agent_takeover_seconds",
-            "From the last sign of an address's former owner until this node announced it",
+            "For each address that this node took over: from the last sign of its former owner until this node announced it; planned moves have no such time",
             metrics.takeover.clone(),
         );
         herald.register(
             "address_checks",
-            "Checks of other nodes' addresses, by outcome",
+            "Checks of other nodes' addresses; an outcome that differs from the last one counts when it came three times in a row",
             metrics.checks.clone(),
         );
         herald.register(
@@ -119,8 +125,34 @@ impl Metrics {
             "Those of them whose owner the LAN does not reach",
             metrics.failing.clone(),
         );
+        herald.register(
+            "agent_addresses_doubled",
+            "Those of them for which another host answers, whether the owner does too or not",
+            metrics.doubled.clone(),
+        );
+        herald.register(
+            "agent_peers_not_ready",
+            "Other agents that are heard although the API server has their Node as not ready, or has no such Node",
+            metrics.not_ready.clone(),
+        );
+        herald.register(
+            "agent_peers_silent",
+            "Other agents that fell silent on every path although the API server has their Node as ready",
+            metrics.silent.clone(),
+        );
         herald.register_collector(Box::new(Arc::clone(&metrics.parts)));
         metrics
+    }
+
+    /// The same with one of each that labels tell apart: for the list of all metrics.
+    pub(super) fn sample(registry: &mut Registry) {
+        let metrics = Self::register(registry);
+        for outcome in Outcome::WORDS {
+            drop(metrics.checks.get_or_create(&OutcomeLabels { outcome }));
+        }
+        let Parts { layer2, peers } = &*metrics.parts;
+        layer2.get_or_init(Arc::default);
+        peers.get_or_init(Arc::default);
     }
 
     /// An agent had been silent for so long.
@@ -151,63 +183,34 @@ impl Metrics {
         let unheard = account.status.unheard.len();
         self.unheard.set(i64::try_from(unheard).unwrap_or(i64::MAX));
     }
+
+    /// How many agents the API server and their peers do not agree about.
+    pub(super) fn disagree(&self, not_ready: usize, silent: usize) {
+        self.not_ready
+            .set(i64::try_from(not_ready).unwrap_or(i64::MAX));
+        self.silent.set(i64::try_from(silent).unwrap_or(i64::MAX));
+    }
+
+    /// For how many addresses a foreign host answers.
+    pub(super) fn doubled(&self, doubled: usize) {
+        self.doubled.set(i64::try_from(doubled).unwrap_or(i64::MAX));
+    }
 }
 
 impl Collector for Parts {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut count = |part: &str, name: &str, value: u64| {
+        let mut count = |part: &str, (name, help, value): (&str, &str, u64)| {
             let counter = ConstCounter::new(value);
             let full = format!("{part}_{name}");
-            let metric = encoder.encode_descriptor(
-                &full,
-                "See docs/metrics.md",
-                None,
-                counter.metric_type(),
-            )?;
+            let metric = encoder.encode_descriptor(&full, help, None, counter.metric_type())?;
             counter.encode(metric)
         };
-        for (name, value) in self
-            .layer2
-            .get()
-            .into_iter()
-            .flat_map(|counters| counters.read())
-        {
-            count("layer2", name, value)?;
+        for counted in self.layer2.get().into_iter().flat_map(|all| all.read()) {
+            count("layer2", counted)?;
         }
-        for (name, value) in self
-            .peers
-            .get()
-            .into_iter()
-            .flat_map(|counters| heartbeats(counters))
-        {
-            count("heartbeat", name, value)?;
+        for counted in self.peers.get().into_iter().flat_map(|all| all.read()) {
+            count("heartbeat", counted)?;
         }
         Ok(())
     }
-}
-
-fn heartbeats(counters: &membership::Counters) -> [(&'static str, u64); 21] {
-    [
-        ("sent", counters.sent.get()),
-        ("send_failures", counters.send_failures.get()),
-        ("received", counters.received.get()),
-        ("not_herald", counters.not_herald.get()),
-        ("unknown_key", counters.unknown_key.get()),
-        ("bad_signature", counters.bad_signature.get()),
-        ("malformed", counters.malformed.get()),
-        ("unknown_version", counters.unknown_version.get()),
-        ("duplicates", counters.duplicates.get()),
-        ("stale", counters.stale.get()),
-        ("old_incarnation", counters.old_incarnation.get()),
-        ("unknown_kind", counters.unknown_kind.get()),
-        ("table_full", counters.table_full.get()),
-        ("wrong_path", counters.wrong_path.get()),
-        ("routed_sent", counters.routed_sent.get()),
-        ("routed_failures", counters.routed_failures.get()),
-        ("routed_received", counters.routed_received.get()),
-        ("deaths", counters.deaths.get()),
-        ("carriers_lost", counters.carriers_lost.get()),
-        ("full_syncs", counters.full_syncs.get()),
-        ("pauses", counters.pauses.get()),
-    ]
 }

@@ -286,6 +286,37 @@ impl Mind {
         self.reach.silent(&self.links)
     }
 
+    /// How many agents are heard, on any path, whose Node the API server has as not ready, or has not.
+    pub(super) fn peers_not_ready(&self) -> usize {
+        if !self.is_told() {
+            return 0;
+        }
+        let segments = self.view.segments.values();
+        let heard = segments.flat_map(|segment| segment.peers.keys());
+        let heard: BTreeSet<_> = heard.chain(self.view.reached.iter()).collect();
+        let nodes = &self.watched.nodes;
+        let heard = heard.into_iter().filter(|node| **node != self.me);
+        heard
+            .filter(|name| nodes.get(name).is_none_or(|node| !node.ready))
+            .count()
+    }
+
+    /// How many agents fell silent on every path whose Node the API server has as ready. Where this node's own interface
+    /// is down, it is this node that hears nothing.
+    pub(super) fn peers_silent(&self) -> usize {
+        let segments = || self.view.segments.values();
+        let is_heard = |node: &NodeName| {
+            self.view.reached.contains(node)
+                || segments().any(|segment| segment.peers.contains_key(node))
+        };
+        let lost = segments().filter(|segment| segment.up);
+        let lost: BTreeSet<_> = lost.flat_map(|segment| segment.lost.keys()).collect();
+        let is_ready = |name: &NodeName| self.watched.nodes.get(name).is_some_and(|n| n.ready);
+        lost.into_iter()
+            .filter(|name| is_ready(name) && !is_heard(name))
+            .count()
+    }
+
     /// Where the nodes are, as last known.
     pub(super) fn node_addresses(&self) -> &Arc<NodeAddresses> {
         &self.node_addresses

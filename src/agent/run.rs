@@ -25,7 +25,7 @@ use tracing::{error, info};
 
 use super::{
     account::{Beside, Since, account},
-    check::Checks,
+    check::{Checks, Outcome},
     dropped::{self, Dropped},
     events,
     facts::Watch,
@@ -510,6 +510,11 @@ impl Turning {
         };
         let account = account(&self.mind, beside, now, clock, &mut self.since);
         self.metrics.survey(&account);
+        self.metrics
+            .disagree(self.mind.peers_not_ready(), self.mind.peers_silent());
+        let failing = self.mind.checks.failing();
+        let doubled = failing.filter(|(.., outcome)| matches!(outcome, Outcome::WrongMac(_)));
+        self.metrics.doubled(doubled.count());
         // What is only remembered is no news to the cluster.
         if !self.mind.is_told() {
             return;

@@ -39,6 +39,18 @@ pub const ANNOTATION_NODE_PORTS: &str = "herald.dev/node-ports";
 /// `nodes` or `none`.
 pub const ANNOTATION_FALLBACK: &str = "herald.dev/fallback";
 
+/// All that may stand on a Service; any other of Herald's prefix is refused.
+pub const SERVICE_ANNOTATIONS: [&str; 8] = [
+    ANNOTATION_POOL,
+    ANNOTATION_ADDRESSES,
+    ANNOTATION_ALLOCATED_FROM,
+    ANNOTATION_PROVIDER,
+    ANNOTATION_ADOPT,
+    ANNOTATION_SHARING_KEY,
+    ANNOTATION_NODE_PORTS,
+    ANNOTATION_FALLBACK,
+];
+
 /// On a pool: when somebody asked for a rebalance last (RFC 3339); every new value asks anew.
 pub const ANNOTATION_REBALANCE: &str = "herald.dev/rebalance";
 

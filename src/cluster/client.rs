@@ -50,7 +50,7 @@ pub fn explain(error: &kube::Error) -> String {
             status.reason
         ),
         kube::Error::Api(status) if status.code == 403 => format!(
-            "the API server does not allow this ({}): apply deploy/rbac.yaml or use another user",
+            "the API server does not allow this ({}): apply deploy/base/rbac.yaml or use another user",
             status.message
         ),
         // Said of a path, not of an object.

@@ -33,3 +33,8 @@ pub use preview::{Lists, Preview, Viewer};
 pub use round::{Goal, Scene, Seen, carry_out, look, survey};
 pub use run::Options;
 pub(super) use run::{Surroundings, run};
+
+/// Registers every metric of the cloud's part, with one of each that labels tell apart.
+pub(super) fn sample_metrics(registry: &mut prometheus_client::registry::Registry) {
+    metrics::Metrics::sample(registry);
+}

@@ -8,8 +8,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::Steward;
-use crate::ipam::FamilyCounts;
+use super::{Steward, steward::CONDITIONS};
+use crate::{api::Reason, ipam::FamilyCounts};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PoolLabels {
@@ -23,6 +23,12 @@ struct ReasonLabels {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConditionLabels {
+    condition: &'static str,
+    reason: String,
+}
+
 /// The controller's metrics.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Metrics {
@@ -31,6 +37,7 @@ pub(super) struct Metrics {
     addresses: Family<PoolLabels, Gauge<f64, AtomicU64>>,
     verdicts: Family<ReasonLabels, Counter>,
     failures: Counter,
+    failing: Family<ConditionLabels, Gauge>,
 }
 
 impl Metrics {
@@ -44,17 +51,17 @@ impl Metrics {
         );
         herald.register(
             "services_waiting",
-            "Services that were refused an address and may get one later",
+            "Services that were refused an address and may get one later, told by the leader alone",
             metrics.waiting.clone(),
         );
         herald.register(
             "pool_addresses",
-            "Addresses of each pool by state",
+            "Addresses of each pool that is in order, told by the leader alone",
             metrics.addresses.clone(),
         );
         herald.register(
             "verdicts",
-            "Outcomes told to Services, by reason",
+            "Outcomes told to Services, by the words of docs/reasons.md",
             metrics.verdicts.clone(),
         );
         herald.register(
@@ -62,7 +69,28 @@ impl Metrics {
             "Plans that were not carried out to their end and are tried again",
             metrics.failures.clone(),
         );
+        herald.register(
+            "services_failing",
+            "Services with a condition that is False, by its reason, told by the leader alone",
+            metrics.failing.clone(),
+        );
         metrics
+    }
+
+    /// The same with one of each that labels tell apart: for the list of all metrics.
+    pub(super) fn sample(registry: &mut Registry) {
+        let metrics = Self::register(registry);
+        for family in ["IPv4", "IPv6"] {
+            let counts = FamilyCounts {
+                capacity: 1,
+                ..FamilyCounts::default()
+            };
+            metrics.family("lan", family, &counts);
+        }
+        metrics.told(Reason::ALLOCATED.as_str());
+        for condition in CONDITIONS {
+            metrics.fails(condition, Reason::ADDRESS_CONFLICT.as_str(), 1);
+        }
     }
 
     pub(super) fn leads(&self, leads: bool) {
@@ -77,10 +105,19 @@ impl Metrics {
         self.failures.inc();
     }
 
-    pub(super) fn survey(&self, steward: &Steward) {
+    /// Brings the gauges up to date. Who does not lead has nothing to tell: what it would say of pools is not decided.
+    pub(super) fn survey(&self, steward: &Steward, leads: bool) {
+        self.addresses.clear();
+        self.failing.clear();
+        if !leads {
+            self.waiting.set(0);
+            return;
+        }
+        for ((condition, reason), services) in steward.failing() {
+            self.fails(condition, reason, services);
+        }
         self.waiting
             .set(i64::try_from(steward.waiting()).unwrap_or(i64::MAX));
-        self.addresses.clear();
         for (pool, _) in steward.pools() {
             let Some(counts) = steward.ipam().counts(&pool.name) else {
                 continue;
@@ -88,6 +125,15 @@ impl Metrics {
             self.family(pool.name.as_str(), "IPv4", &counts.v4);
             self.family(pool.name.as_str(), "IPv6", &counts.v6);
         }
+    }
+
+    fn fails(&self, condition: &'static str, reason: &str, services: usize) {
+        let labels = ConditionLabels {
+            condition,
+            reason: reason.to_owned(),
+        };
+        let services = i64::try_from(services).unwrap_or(i64::MAX);
+        self.failing.get_or_create(&labels).set(services);
     }
 
     #[expect(

@@ -190,25 +190,14 @@ fn annotation<'a>(service: &'a ServiceRecord, key: &str) -> Option<&'a str> {
 }
 
 fn refuse_unknown(service: &ServiceRecord) -> Result<(), String> {
-    const KNOWN: [&str; 8] = [
-        api::ANNOTATION_POOL,
-        api::ANNOTATION_ADDRESSES,
-        api::ANNOTATION_ALLOCATED_FROM,
-        api::ANNOTATION_PROVIDER,
-        api::ANNOTATION_ADOPT,
-        api::ANNOTATION_SHARING_KEY,
-        api::ANNOTATION_NODE_PORTS,
-        api::ANNOTATION_FALLBACK,
-    ];
-    let unknown = service
-        .annotations
-        .keys()
-        .find(|key| key.starts_with(api::ANNOTATION_PREFIX) && !KNOWN.contains(&key.as_str()));
+    let unknown = service.annotations.keys().find(|key| {
+        key.starts_with(api::ANNOTATION_PREFIX) && !api::SERVICE_ANNOTATIONS.contains(&key.as_str())
+    });
     match unknown {
         Some(key) => Err(format!(
             "unknown annotation {}; known are {}",
             excerpt(key),
-            KNOWN.join(", ")
+            api::SERVICE_ANNOTATIONS.join(", ")
         )),
         None => Ok(()),
     }

@@ -303,6 +303,7 @@ impl Mind {
 
     fn lead(&mut self, leads: bool) {
         self.metrics.leads(leads);
+        self.survey_due = true;
         if leads {
             let (client, namespace, tasks) = &mut self.peer_key;
             tasks.spawn(peer_key::ensure(client.clone(), namespace.clone()));
@@ -406,7 +407,7 @@ impl Mind {
         if !std::mem::take(&mut self.survey_due) {
             return;
         }
-        self.metrics.survey(&self.steward);
+        self.metrics.survey(&self.steward, self.active);
         if !self.active {
             return;
         }

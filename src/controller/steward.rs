@@ -13,6 +13,7 @@
 mod announced;
 mod ending;
 mod explain;
+mod failing;
 mod foreign;
 mod heeding;
 mod locks;
@@ -41,6 +42,8 @@ use crate::{
         ServiceRecord, SliceRecord, Table,
     },
 };
+
+pub(in crate::controller) use failing::CONDITIONS;
 
 pub use explain::{Explained, Ownership};
 pub use settle::Outcome;

@@ -6,57 +6,76 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
-/// All counters of one [`super::Membership`]; shared with whoever exports them.
-#[derive(Debug, Default)]
-pub struct Counters {
+macro_rules! counters {
+    ($($(#[doc = $help:literal])* $name:ident),* $(,)?) => {
+        /// All counters of one [`super::Membership`]; shared with whoever exports them.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $($(#[doc = $help])* pub $name: Counter,)*
+        }
+
+        impl Counters {
+            /// All of them with their names and what they count, in a fixed order.
+            pub fn read(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+                [$((
+                    stringify!($name),
+                    concat!($($help),*).trim_ascii(),
+                    self.$name.get(),
+                ),)*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
     /// Datagrams handed to a socket.
-    pub sent: Counter,
+    sent,
     /// Datagrams that a socket refused, or for which it had no room.
-    pub send_failures: Counter,
+    send_failures,
     /// Datagrams received, of whatever kind.
-    pub received: Counter,
-    /// Dropped: not a message of an agent.
-    pub not_herald: Counter,
-    /// Dropped: an envelope of an unknown version.
-    pub unknown_version: Counter,
+    received,
+    /// Dropped: not a message of an agent, or cut short.
+    not_herald,
     /// Dropped: signed by a key that is not here.
-    pub unknown_key: Counter,
+    unknown_key,
     /// Dropped: the signature does not fit.
-    pub bad_signature: Counter,
+    bad_signature,
     /// Dropped: signed well, but not readable.
-    pub malformed: Counter,
-    /// A kind of message that only newer agents know; its sender counts as heard.
-    pub unknown_kind: Counter,
-    /// Dropped: heard before. Normal where IPv4 and IPv6 are both in use.
-    pub duplicates: Counter,
+    malformed,
+    /// Dropped: an envelope of an unknown version.
+    unknown_version,
+    /// Dropped: heard before; normal where IPv4 and IPv6 are both in use.
+    duplicates,
     /// Dropped: too old to be told from a replay.
-    pub stale: Counter,
-    /// Dropped: from an incarnation that is known to be over.
-    pub old_incarnation: Counter,
-    /// Dropped: more node names than a table holds.
-    pub table_full: Counter,
+    stale,
+    /// Dropped: from an agent's life that is over, or from the older of two agents of one name.
+    old_incarnation,
+    /// Messages of a kind that only newer agents know; their senders count as heard.
+    unknown_kind,
+    /// Dropped: more node names than a table holds (4,096).
+    table_full,
     /// Dropped: a segment's heartbeat on the second path, or the other way round: a recording, played elsewhere.
-    pub wrong_path: Counter,
-    /// Datagrams sent by the second path, to one node each.
-    pub routed_sent: Counter,
-    /// Those of them that the socket refused, or that had none.
-    pub routed_failures: Counter,
+    wrong_path,
+    /// Datagrams sent by the second path, to one node's InternalIP each.
+    routed_sent,
+    /// Those of them that could not be sent.
+    routed_failures,
     /// Datagrams received by the second path, of whatever kind.
-    pub routed_received: Counter,
+    routed_received,
     /// Own datagrams heard on another own interface.
-    pub own: Counter,
+    own,
     /// Peers that fell silent for the dead time.
-    pub deaths: Counter,
-    /// Peers that told elsewhere, on the second path too, that they have no carrier where they were heard.
-    pub carriers_lost: Counter,
+    deaths,
+    /// Peers that told on another segment, or by the second path, that they have no carrier on this one.
+    carriers_lost,
     /// Times that a silent peer was asked to speak.
-    pub probes: Counter,
+    probes,
     /// Times that a peer was asked for claims that were missing here.
-    pub sync_requests: Counter,
+    sync_requests,
     /// Full sets of claims taken over from a peer.
-    pub full_syncs: Counter,
+    full_syncs,
     /// Pauses of this process.
-    pub pauses: Counter,
+    pauses,
 }
 
 impl Counter {

@@ -12,6 +12,8 @@
 mod agreement;
 mod moto;
 mod support;
+#[path = "../../../tests/venv/mod.rs"]
+mod venv;
 
 use std::collections::BTreeSet;
 

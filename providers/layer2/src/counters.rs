@@ -5,17 +5,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::machine::Tally;
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+    ($($(#[doc = $help:literal])* $name:ident),* $(,)?) => {
         /// How often what happened since the start; only ever grows.
         #[derive(Debug, Default)]
         pub struct Counters {
-            $($(#[$doc])* pub $name: AtomicU64,)*
+            $($(#[doc = $help])* pub $name: AtomicU64,)*
         }
 
         impl Counters {
-            /// All counters with their names, in a fixed order.
-            pub fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
-                [$((stringify!($name), self.$name.load(Ordering::Relaxed)),)*].into_iter()
+            /// All counters with their names and what they count, in a fixed order.
+            pub fn read(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+                [$((
+                    stringify!($name),
+                    concat!($($help),*).trim_ascii(),
+                    self.$name.load(Ordering::Relaxed),
+                ),)*].into_iter()
             }
         }
     };
@@ -24,13 +28,13 @@ macro_rules! counters {
 counters! {
     /// Frames that the filters let through.
     frames,
-    /// Requests and solicitations for an owned address.
+    /// Requests and solicitations for an address that is owned.
     requests,
     /// Answers to them.
     replies,
     /// Requests left unanswered because the asker asks too often.
     limited,
-    /// Announcements sent, each form of ARP counted.
+    /// Announcements sent; each form of ARP counts.
     gratuitous,
     /// Probes sent.
     probes,
@@ -40,7 +44,7 @@ counters! {
     defences,
     /// Received frames that were malformed.
     malformed,
-    /// Frames that were lost because a socket's buffer was full.
+    /// Frames lost because a socket's buffer was full.
     overruns,
     /// Frames that could not be sent.
     unsent,

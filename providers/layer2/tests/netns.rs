@@ -109,9 +109,9 @@ impl Node {
         self.layer2
             .counters()
             .read()
-            .find(|(it, _)| *it == name)
+            .find(|(it, ..)| *it == name)
             .unwrap()
-            .1
+            .2
     }
 }
 

@@ -53,6 +53,9 @@ impl Outcome {
         }
     }
 
+    /// All words in metrics.
+    pub(in crate::agent) const WORDS: [&str; 3] = ["reached", "unanswered", "wrong_mac"];
+
     /// The word in metrics.
     pub(in crate::agent) const fn word(self) -> &'static str {
         match self {

@@ -330,6 +330,54 @@ fn who_is_silent_here_and_alive_elsewhere_is_named() {
 }
 
 #[test]
+fn where_peers_and_the_api_server_disagree_both_sides_are_counted() {
+    let mut mind = alone(Memory::default());
+    let counted = |mind: &Mind| (mind.peers_not_ready(), mind.peers_silent());
+    hear(
+        &mut mind,
+        at(900),
+        Some(peer("192.168.77.200".parse().unwrap())),
+    );
+    assert_eq!(counted(&mind), (0, 0), "the API server has not told yet");
+    let node = |name, ready| NodeRecord {
+        ready,
+        ..samples::node(name, "10.9.0.1")
+    };
+    for watch in [
+        Watch::Services(Change::Reset(Vec::new())),
+        Watch::Pools(Box::new(Change::Reset(Vec::new()))),
+        Watch::Locks(Change::Reset(Vec::new())),
+        Watch::Slices(Change::Reset(Vec::new())),
+        Watch::Nodes(Change::Reset(vec![node("a", false)])),
+    ] {
+        mind.watch(watch);
+    }
+    assert_eq!(counted(&mind), (1, 0), "b is heard and has no Node");
+    mind.watch(Watch::Nodes(Change::Apply(node("b", false))));
+    assert_eq!(counted(&mind), (1, 0), "b is heard and not ready");
+    mind.watch(Watch::Nodes(Change::Apply(node("b", true))));
+    assert_eq!(counted(&mind), (0, 0));
+
+    let mut view = View::clone(&mind.view);
+    let segment = view.segments.get_mut(&ETH0).unwrap();
+    segment.peers.clear();
+    segment.lost = [(NodeName::from("b"), at(1_000))].into();
+    mind.view(at(1_500), Arc::new(view.clone()));
+    assert_eq!(counted(&mind), (0, 1), "b is ready and silent");
+    let mut elsewhere = view.clone();
+    elsewhere.reached = Arc::new([NodeName::from("b")].into());
+    mind.view(at(1_600), Arc::new(elsewhere));
+    assert_eq!(counted(&mind), (0, 0), "it is heard on the second path");
+    view.segments.get_mut(&ETH0).unwrap().up = false;
+    mind.view(at(1_700), Arc::new(view.clone()));
+    assert_eq!(counted(&mind), (0, 0), "it is this node that hears nothing");
+    view.segments.get_mut(&ETH0).unwrap().up = true;
+    mind.view(at(1_800), Arc::new(view));
+    mind.watch(Watch::Nodes(Change::Apply(node("b", false))));
+    assert_eq!(counted(&mind), (0, 0), "silent and not ready: they agree");
+}
+
+#[test]
 fn where_the_nodes_are_is_remembered_until_the_cluster_tells() {
     let mut mind = alone(sample());
     let b = NodeName::from("b");

@@ -4,10 +4,8 @@
 pub mod cluster;
 
 use std::{
-    env,
-    fs::{self, File},
     net::{TcpListener, TcpStream},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
         OnceLock,
@@ -18,6 +16,8 @@ use std::{
 };
 
 use serde_json::Value;
+
+use crate::venv;
 
 const REQUIREMENTS: &str = include_str!("requirements.txt");
 const SEED: &str = include_str!("seed.py");
@@ -66,7 +66,7 @@ pub fn region(cluster: &str) -> Option<Region> {
     let server = SERVER.get_or_init(start).as_ref()?;
     let name = REGIONS[NEXT.fetch_add(1, Ordering::Relaxed)];
     let seeded =
-        run(Command::new(&server.python).args(["-c", SEED, &server.endpoint, name, cluster]));
+        venv::run(Command::new(&server.python).args(["-c", SEED, &server.endpoint, name, cluster]));
     let seeded: Value = serde_json::from_str(&seeded.expect("the VPC is made")).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let list = |value: &Value| value.as_array().unwrap().iter().map(text).collect();
@@ -84,17 +84,7 @@ pub fn region(cluster: &str) -> Option<Region> {
 }
 
 fn start() -> Option<Server> {
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("moto");
-    if let Err(why) = install(&home) {
-        let help = format!(
-            "moto is not there ({why}); install Python 3 with venv, and see that `{} install moto` works",
-            home.join("bin/pip").display()
-        );
-        assert_ne!(env::var("CI").as_deref(), Ok("true"), "{help}");
-        eprintln!("skipped: {help}");
-        return None;
-    }
-    let python = home.join("bin/python");
+    let python = venv::python(env!("CARGO_TARGET_TMPDIR"), "moto", "moto", REQUIREMENTS)?;
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -120,41 +110,4 @@ fn start() -> Option<Server> {
         python,
         endpoint: format!("http://127.0.0.1:{port}"),
     })
-}
-
-/// Makes the environment, once for all test binaries and runs.
-fn install(home: &Path) -> Result<(), String> {
-    let told = |error: std::io::Error| error.to_string();
-    fs::create_dir_all(home).map_err(told)?;
-    let lock = File::create(home.join("lock")).map_err(told)?;
-    lock.lock().map_err(told)?;
-    let done = home.join("installed.txt");
-    if fs::read_to_string(&done).is_ok_and(|text| text == REQUIREMENTS) {
-        return Ok(());
-    }
-    let list = home.join("requirements.txt");
-    fs::write(&list, REQUIREMENTS).map_err(told)?;
-    run(Command::new("python3").args(["-m", "venv"]).arg(home))?;
-    let pip = home.join("bin/pip");
-    let arguments = [
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--requirement",
-    ];
-    run(Command::new(pip).args(arguments).arg(&list))?;
-    fs::write(&done, REQUIREMENTS).map_err(told)
-}
-
-fn run(command: &mut Command) -> Result<String, String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("{}: {error}", command.get_program().display()))?;
-    if output.status.success() {
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    } else {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        Err(errors.lines().last().unwrap_or("it failed").to_owned())
-    }
 }

@@ -143,6 +143,28 @@ fn a_stranger_that_claims_the_address_is_named() {
     let (holds, reason, message) = condition(&cluster).unwrap();
     assert_eq!((holds, reason.as_str()), (false, "AddressConflict"));
     assert!(message.contains("02:00:00:00:00:99"), "{message}");
+    let failing = cluster.steward.failing();
+    assert_eq!(failing, [(("Announced", "AddressConflict"), 1)].into());
+}
+
+#[test]
+fn what_services_lack_is_counted_by_the_word() {
+    let mut cluster = cluster();
+    tell(&mut cluster, &[says("n1", Announcing)]);
+    assert!(cluster.steward.failing().is_empty());
+    for name in ["late", "later"] {
+        cluster.apply(service(name));
+    }
+    cluster.expect("later", &[], "PoolExhausted");
+    let failing = cluster.steward.failing();
+    assert_eq!(failing, [(("AddressAllocated", "PoolExhausted"), 2)].into());
+    // What is another controller's lacks nothing that Herald could give.
+    cluster.edit("later", |later| {
+        later.foreign_finalizer = Some("service.k8s.aws/resources".into())
+    });
+    cluster.expect("later", &[], "ForeignController");
+    let failing = cluster.steward.failing();
+    assert_eq!(failing, [(("AddressAllocated", "PoolExhausted"), 1)].into());
 }
 
 #[test]
