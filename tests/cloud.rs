@@ -18,7 +18,7 @@ use std::{
 
 use herald::{
     cluster::Classes,
-    controller::cloud::{Attempts, Clock, Options},
+    controller::cloud::{Attempts, Clock, Lists, Options, Viewer},
 };
 use herald_aws::{
     Call, Executor, Failure, InstanceRead, Reply, RouteTableRead, Settings, SubnetRead,
@@ -34,6 +34,8 @@ const SPEED: u32 = 120;
 struct Region {
     fake: Mutex<Fake>,
     clock: Clock,
+    /// When each call came, in the order of the log.
+    times: Mutex<Vec<u64>>,
 }
 
 impl Executor for Region {
@@ -41,6 +43,7 @@ impl Executor for Region {
         let mut fake = self.fake.lock().unwrap();
         let passed = self.clock.now().0.saturating_sub(fake.now.0);
         fake.pass(passed);
+        self.times.lock().unwrap().push(fake.now.0);
         fake.call(&call)
     }
 }
@@ -48,6 +51,10 @@ impl Executor for Region {
 impl Region {
     /// Three zones with a private subnet and a node each.
     fn new() -> Arc<Self> {
+        Self::at_speed(SPEED)
+    }
+
+    fn at_speed(speed: u32) -> Arc<Self> {
         let mut fake = Fake::default();
         fake.ranges = vec!["10.0.0.0/16".parse().unwrap()];
         fake.tables = vec![RouteTableRead {
@@ -82,21 +89,50 @@ impl Region {
             };
             fake.instances.insert(instance.id.clone(), instance);
         }
+        fake.log.clear();
         Arc::new(Self {
             fake: fake.into(),
-            clock: Clock::fast(SPEED),
+            clock: Clock::fast(speed),
+            times: Mutex::default(),
         })
     }
 
-    fn controller(self: &Arc<Self>, cluster: &Cluster) -> Controller {
-        let options = Options {
+    fn options(self: &Arc<Self>) -> Options {
+        Options {
             aws: Arc::<Self>::clone(self),
             settings: Settings::new("prod", "eu-west-1"),
             vpc: None,
             clock: self.clock,
             attempts: Attempts::default(),
-        };
-        Controller::start_beside(cluster.client(), Classes::Default, Some(options))
+        }
+    }
+
+    fn controller(self: &Arc<Self>, cluster: &Cluster) -> Controller {
+        Controller::start_beside(cluster.client(), Classes::Default, Some(self.options()))
+    }
+
+    /// Forbids an action, or allows it again.
+    fn deny(&self, action: &str, denied: bool) {
+        let mut fake = self.fake.lock().unwrap();
+        if denied {
+            fake.denied.insert(action.to_owned());
+        } else {
+            fake.denied.remove(action);
+        }
+    }
+
+    /// The times of the calls that begin so.
+    fn times_of(&self, call: &str) -> Vec<u64> {
+        let (fake, times) = (self.fake.lock().unwrap(), self.times.lock().unwrap());
+        let calls = fake.log.iter().zip(times.iter());
+        calls
+            .filter(|(line, _)| line.starts_with(call))
+            .map(|(_, time)| *time)
+            .collect()
+    }
+
+    fn calls(&self) -> Vec<String> {
+        self.fake.lock().unwrap().log.clone()
     }
 
     /// What is there that is Herald's.
@@ -136,6 +172,11 @@ fn two_ports() -> Value {
 
 fn service(cluster: &Cluster, name: &str) -> Value {
     cluster.api.get("v1", "Service", "default", name).unwrap()
+}
+
+fn events(cluster: &Cluster) -> Vec<Value> {
+    let listed = cluster.api.list("events.k8s.io/v1", "Event", "default", "");
+    listed.unwrap()
 }
 
 fn hostname(service: &Value) -> Option<String> {
@@ -266,4 +307,184 @@ async fn what_cannot_be_done_is_told_on_the_service_and_the_others_are_served() 
     cluster.api.update(service).unwrap();
     until_served(&cluster, &region, "misspelt", 80, 3).await;
     controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_survey_that_fails_is_made_again_until_it_comes() {
+    let (cluster, region) = (cluster().await, Region::new());
+    region.deny("DescribeTargetGroups", true);
+    let controller = region.controller(&cluster);
+    cluster.service("web", json!({}), two_ports());
+    let message = until(&cluster, "web", "NotPermitted").await;
+    assert!(message.contains("DescribeTargetGroups"), "{message}");
+    eventually("several surveys", async || {
+        let tried = region.times_of("DescribeTargetGroups");
+        if tried.len() >= 3 { Ok(()) } else { Err(tried) }
+    })
+    .await;
+    assert_eq!(
+        region.ours(),
+        Vec::<String>::new(),
+        "nothing is made blindly"
+    );
+    region.deny("DescribeTargetGroups", false);
+    until_served(&cluster, &region, "web", 80, 3).await;
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_service_aws_is_asked_once_for_what_was_left_and_no_more() {
+    // An hour in a second.
+    let (cluster, region) = (cluster().await, Region::at_speed(3600));
+    let controller = region.controller(&cluster);
+    let surveyed = eventually("a survey", async || {
+        let calls = region.calls();
+        if calls.len() >= 4 {
+            Ok(calls)
+        } else {
+            Err(calls)
+        }
+    })
+    .await;
+    assert!(
+        surveyed.iter().all(|call| call.starts_with("Describe")),
+        "{surveyed:#?}"
+    );
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(region.calls().len(), 4, "{:#?}", region.calls());
+    cluster.service("web", json!({}), two_ports());
+    until_served(&cluster, &region, "web", 80, 3).await;
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_a_service_that_goes_is_told_on_it_and_in_an_event() {
+    let (cluster, region) = (cluster().await, Region::new());
+    let controller = region.controller(&cluster);
+    for name in ["guarded", "denied", "unread"] {
+        cluster.service(name, json!({}), two_ports());
+        until_served(&cluster, &region, name, 80, 3).await;
+    }
+    let going = async |name: &str, reason: &str, word: &str| {
+        cluster
+            .api
+            .delete("v1", "Service", "default", name)
+            .unwrap();
+        let message = until(&cluster, name, reason).await;
+        assert!(message.contains(word), "{message}");
+        eventually(&format!("an Event {reason}"), async || {
+            let events = events(&cluster);
+            match events.iter().any(|event| event["reason"] == reason) {
+                true => Ok(()),
+                false => Err(events),
+            }
+        })
+        .await;
+    };
+    let protect = |value| {
+        let mut fake = region.fake.lock().unwrap();
+        fake.set_balancer_attribute("deletion_protection.enabled", value);
+    };
+    protect("true");
+    going(
+        "guarded",
+        "DeletionProtected",
+        "deletion_protection.enabled",
+    )
+    .await;
+    protect("false");
+    region.deny("DeleteTargetGroup", true);
+    going("denied", "NotPermitted", "DeleteTargetGroup").await;
+    region.deny("DeleteTargetGroup", false);
+    region.deny("DescribeSecurityGroupRules", true);
+    going("unread", "NotPermitted", "DescribeSecurityGroupRules").await;
+    region.deny("DescribeSecurityGroupRules", false);
+    for name in ["guarded", "denied"] {
+        eventually("it goes", async || {
+            let service = cluster.api.get("v1", "Service", "default", name);
+            service.map_or_else(|_| Ok(()), Err)
+        })
+        .await;
+    }
+    until_gone(&cluster, &region, "unread").await;
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_speaks_of_the_network_has_it_read_again() {
+    // So slowly that it is not read again for its age.
+    let (cluster, region) = (cluster().await, Region::at_speed(30));
+    let controller = region.controller(&cluster);
+    cluster.service("web", json!({}), two_ports());
+    eventually("a balancer", async || {
+        let ours = region.ours();
+        let made = ours.iter().any(|line| line.starts_with("balancer"));
+        if made { Ok(()) } else { Err(ours) }
+    })
+    .await;
+    {
+        let mut fake = region.fake.lock().unwrap();
+        let mut subnet = fake.subnets.remove("subnet-a").unwrap();
+        subnet.id = "subnet-new".to_owned();
+        fake.subnets.insert(subnet.id.clone(), subnet);
+    }
+    cluster.service("late", json!({}), two_ports());
+    eventually("a balancer in the new subnet", async || {
+        let calls = region.calls();
+        let made = calls
+            .iter()
+            .any(|call| call.starts_with("CreateLoadBalancer") && call.contains("subnet-new"));
+        if made { Ok(()) } else { Err(calls) }
+    })
+    .await;
+    let read = region.times_of("DescribeSubnets");
+    assert!(read.len() >= 2 && read[1] - read[0] < 600, "{read:?}");
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_turns_wrong_keeps_what_was_said_of_node_ports() {
+    let (cluster, region) = (cluster().await, Region::new());
+    let controller = region.controller(&cluster);
+    let fine = json!({
+        "herald.dev/node-ports": "disabled",
+        "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": "ip",
+    });
+    cluster.service("web", fine, two_ports());
+    until(&cluster, "web", "Provisioned").await;
+    let node_ports = || condition(&service(&cluster, "web")["status"], "herald.dev/NodePorts");
+    assert_eq!(node_ports()["reason"], "Disabled");
+    let mut wrong = service(&cluster, "web");
+    wrong["metadata"]["annotations"]["herald.dev/pool"] = json!("lan");
+    cluster.api.update(wrong).unwrap();
+    until(&cluster, "web", "InvalidRequest").await;
+    assert_eq!(node_ports()["reason"], "Disabled");
+    controller.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_security_group_that_is_left_alone_is_found_and_deleted_on_request() {
+    let region = Region::new();
+    let tags = [
+        ("herald.dev/cluster", "prod"),
+        ("herald.dev/service-uid", "u"),
+        ("herald.dev/service", "shop/web"),
+        ("herald.dev/role", "security-group"),
+    ];
+    let lone = Call::CreateSecurityGroup {
+        name: "hd-shop-web-0123456789".to_owned(),
+        vpc: "vpc-1".to_owned(),
+        tags: tags
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+    };
+    region.fake.lock().unwrap().call(&lone).unwrap();
+    let nothing = async || Ok::<_, std::convert::Infallible>(Lists::default());
+    let looked = Viewer::look_around(region.options(), nothing()).await;
+    let viewer = looked.unwrap().unwrap();
+    let orphans = viewer.orphans();
+    assert_eq!(orphans.len(), 1, "{orphans:?}");
+    assert_eq!(orphans[0].left.security_groups.len(), 1, "{orphans:?}");
+    viewer.delete(&orphans[0], |_| ()).await.unwrap();
+    assert_eq!(region.ours(), Vec::<String>::new());
 }

@@ -132,6 +132,12 @@ async fn view(reader: &Reader, aws: &AwsArgs) -> anyhow::Result<Viewer> {
             "name the cluster with --aws-cluster-name, as the controller does: it marks what is ours in AWS"
         );
     };
+    let looked = Viewer::look_around(options, lists(reader)).await?;
+    looked.map_err(|why| anyhow::anyhow!("AWS cannot be read: {}", why.refusal))
+}
+
+/// What the cluster has of what the provider looks at.
+async fn lists(reader: &Reader) -> anyhow::Result<Lists> {
     let (services, slices, nodes): (Api<Service>, Api<EndpointSlice>, Api<Node>) = (
         Api::all(reader.client()),
         Api::all(reader.client()),
@@ -152,7 +158,7 @@ async fn view(reader: &Reader, aws: &AwsArgs) -> anyhow::Result<Viewer> {
         type_ == Some("LoadBalancer")
     };
     let (balancers, others): (Vec<_>, Vec<_>) = services.iter().partition(is_balancer);
-    let lists = Lists {
+    Ok(Lists {
         services: balancers
             .into_iter()
             .filter_map(cluster::aws_service)
@@ -160,9 +166,7 @@ async fn view(reader: &Reader, aws: &AwsArgs) -> anyhow::Result<Viewer> {
         left: others.into_iter().filter_map(cluster::aws_left).collect(),
         slices: slices.iter().filter_map(cluster::aws_slice).collect(),
         nodes: nodes.iter().filter_map(cluster::aws_node).collect(),
-    };
-    let looked = Viewer::look_around(options, lists).await;
-    looked.map_err(|why| anyhow::anyhow!("AWS cannot be read: {}", why.refusal))
+    })
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -192,8 +196,8 @@ impl AwsArgs {
         let Some(cluster) = &self.cluster_name else {
             return Ok(None);
         };
-        if cluster.trim().is_empty() {
-            bail!("--aws-cluster-name is empty: it marks what is ours in AWS");
+        if let Err(why) = herald_aws::check_cluster_name(cluster) {
+            bail!("--aws-cluster-name {why}: it marks what is ours in AWS");
         }
         let attempts = cloud::Attempts::default();
         let region = match &self.region {

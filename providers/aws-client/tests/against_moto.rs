@@ -15,7 +15,7 @@ mod support;
 #[path = "../../../tests/venv/mod.rs"]
 mod venv;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use herald_aws::{Call, Executor, Failure, Id, Reply};
 
@@ -98,7 +98,7 @@ async fn a_service_with_two_ports_lives_changes_and_leaves_nothing() {
     assert_eq!(left(&client).await, (0, 0));
     let ours = [("herald.dev/cluster".to_owned(), CLUSTER.to_owned())];
     let groups = client.execute(Call::DescribeSecurityGroups(ours.clone().into()));
-    assert_eq!(groups.await, Ok(Reply::SecurityGroups(BTreeSet::new())));
+    assert_eq!(groups.await, Ok(Reply::SecurityGroups(BTreeMap::new())));
     let rules = client.execute(Call::DescribeSecurityGroupRules(ours.into()));
     assert_eq!(rules.await, Ok(Reply::Rules(Vec::new())));
 }

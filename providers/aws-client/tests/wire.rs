@@ -20,7 +20,7 @@ use std::{
 
 use aws_config::timeout::TimeoutConfig;
 use aws_types::os_shim_internal::Env;
-use herald_aws::{Call, Executor, Failure, Id, Permit, Reply, Source, Traffic};
+use herald_aws::{Call, Executor, Failure, Id, Permit, Reply, Source, Tags, Traffic};
 use herald_aws_client::{Client, ConnectError, defaults};
 
 use crate::support::{Attempts, client, environment};
@@ -258,7 +258,7 @@ async fn lists_are_read_to_their_last_page() {
     ];
     let stub = Stub::new(pages);
     let (ec2, _) = client(&stub.endpoint, REGION).await;
-    let expected = ["sg-1".to_owned(), "sg-2".to_owned()];
+    let expected = ["sg-1", "sg-2"].map(|id| (id.to_owned(), Tags::new()));
     assert_eq!(
         ec2.execute(groups()).await,
         Ok(Reply::SecurityGroups(expected.into()))

@@ -44,6 +44,8 @@ pub struct Outcome {
     pub remedy: Option<Remedy>,
     /// How many calls were done.
     pub done: usize,
+    /// Whether AWS has refused what fits the network as it was read: see [`Failure::doubts_network`].
+    pub doubts_network: bool,
     stopped: bool,
 }
 
@@ -191,6 +193,7 @@ impl Apply {
     }
 
     fn fail(&mut self, call: &Call, failure: &Failure, memory: &mut Memory, now: Moment) {
+        self.outcome.doubts_network |= failure.doubts_network();
         if failure.code == "InvalidTarget" && self.split(call) {
             return;
         }

@@ -153,7 +153,7 @@ impl Discovery {
             Ok(Reply::Subnets(read)) => self.subnets = read,
             Ok(Reply::RouteTables(read)) => self.tables = read,
             Ok(Reply::Zones(zones)) => self.zones = zones,
-            Ok(Reply::GroupsOfVpc(groups)) => self.groups = groups,
+            Ok(Reply::SecurityGroups(groups)) => self.groups = groups,
             Ok(_) => {}
             Err(failure) => self.end = Some(failure.classify(&call)),
         }

@@ -70,6 +70,23 @@ impl Failure {
         self.code.ends_with("NotFound")
     }
 
+    /// Whether it shows that the network is another than was read: something of it is gone, or fits no more.
+    #[must_use]
+    pub fn doubts_network(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "SubnetNotFound"
+                | "InvalidSubnet"
+                | "InvalidSubnetID.NotFound"
+                | "InvalidSecurityGroup"
+                | "InvalidGroup.NotFound"
+                | "InvalidGroupId.Malformed"
+                | "InvalidVpcID.NotFound"
+                | "AvailabilityZoneNotSupported"
+                | "InvalidTarget"
+        )
+    }
+
     /// What to do about it when this call fails so.
     #[must_use]
     pub fn classify(&self, call: &Call) -> Verdict {
@@ -87,9 +104,18 @@ impl Failure {
             }
             _ => String::new(),
         };
+        // What EC2 adds in code is another each time, and would be news each time.
+        let said = self
+            .message
+            .split("Encoded authorization failure message")
+            .next();
+        let said = said.unwrap_or_default().trim_end();
         Verdict {
             remedy,
-            refusal: Refusal::new(reason, format!("{action} failed with {self}{hint}")),
+            refusal: Refusal::new(
+                reason,
+                format!("{action} failed with {}: {said}{hint}", self.code),
+            ),
             stops_all,
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   DescribeLoadBalancers ─┐
-//!   DescribeTargetGroups ──┴▶ DescribeTags, 20 at a time ─▶ Inventory ─▶ hints of a Service
-//!                                                                    └▶ orphans: UIDs without a Service
+//!   DescribeTargetGroups ──┴▶ DescribeTags, 20 at a time ─┐
+//!   DescribeSecurityGroups ─┐                             ├▶ Inventory ─▶ hints of a Service
+//!   DescribeSecurityGroupRules ▶ by tag ──────────────────┘           └▶ orphans: UIDs without a Service
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -26,6 +27,10 @@ pub struct Hints {
     pub balancers: BTreeSet<String>,
     /// Target groups.
     pub groups: BTreeSet<String>,
+    /// Security groups, by id.
+    pub security_groups: BTreeSet<String>,
+    /// Rules, by id, in whatever security group.
+    pub rules: BTreeSet<String>,
 }
 
 /// What of a region carries the cluster's tag, by UID.
@@ -58,9 +63,17 @@ pub struct Survey {
 impl Survey {
     /// A survey for this cluster.
     pub fn new(cluster: impl Into<String>) -> Self {
+        let cluster = cluster.into();
+        let ours: Tags = [(CLUSTER.to_owned(), cluster.clone())].into();
         Self {
-            cluster: cluster.into(),
-            todo: [Call::DescribeAllBalancers, Call::DescribeAllGroups].into(),
+            cluster,
+            todo: [
+                Call::DescribeAllBalancers,
+                Call::DescribeAllGroups,
+                Call::DescribeSecurityGroups(ours.clone()),
+                Call::DescribeSecurityGroupRules(ours),
+            ]
+            .into(),
             groups: BTreeSet::new(),
             inventory: Inventory::default(),
             end: None,
@@ -85,9 +98,23 @@ impl Survey {
                 self.groups.extend(arns.iter().cloned());
                 self.ask_tags(arns);
             }
-            Ok(Reply::Tags(tags)) => tags
-                .into_iter()
-                .for_each(|(arn, tags)| self.file(arn, &tags)),
+            Ok(Reply::Tags(tags)) => tags.into_iter().for_each(|(arn, tags)| {
+                let of_groups = self.groups.contains(&arn);
+                self.file(&tags, |hints| {
+                    let kind = if of_groups {
+                        &mut hints.groups
+                    } else {
+                        &mut hints.balancers
+                    };
+                    kind.insert(arn);
+                });
+            }),
+            Ok(Reply::SecurityGroups(found)) => found.into_iter().for_each(|(id, tags)| {
+                self.file(&tags, |hints| hints.security_groups.extend([id]));
+            }),
+            Ok(Reply::Rules(rules)) => rules.into_iter().for_each(|rule| {
+                self.file(&rule.tags, |hints| hints.rules.extend([rule.id]));
+            }),
             Ok(_) => {}
             // Something went away meanwhile, so AWS tells nothing of the others either.
             Err(failure) if failure.is_missing() => self.ask_one_by_one(&call),
@@ -120,7 +147,8 @@ impl Survey {
         }
     }
 
-    fn file(&mut self, arn: String, tags: &Tags) {
+    /// Files an object with these tags, if they are ours: AWS takes wildcards in filters, so a filter alone proves nothing.
+    fn file(&mut self, tags: &Tags, put: impl FnOnce(&mut Hints)) {
         let Some(uid) = tags
             .get(UID)
             .filter(|_| tags.get(CLUSTER) == Some(&self.cluster))
@@ -133,12 +161,16 @@ impl Survey {
             .by_uid
             .entry(uid.clone())
             .or_insert((service, Hints::default()));
-        let kind = if self.groups.contains(&arn) {
-            &mut hints.groups
-        } else {
-            &mut hints.balancers
-        };
-        kind.insert(arn);
+        put(hints);
+    }
+}
+
+impl Hints {
+    /// Every object, as AWS names it, balancers first.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        let elb = self.balancers.iter().chain(&self.groups);
+        let all = elb.chain(&self.security_groups).chain(&self.rules);
+        all.map(String::as_str)
     }
 }
 

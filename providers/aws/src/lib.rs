@@ -59,6 +59,7 @@ pub use model::{
     Attributes, BalancerSpec, GroupKind, GroupSpec, HealthCheck, ListenerSpec, Permit, Place,
     Source, Tags, Target, Traffic,
 };
+pub use names::cluster as check_cluster_name;
 pub use network_cache::NetworkCache;
 pub use observed::{Balancer, Group, Listener, Observed};
 pub use owner::{Owner, Ownership, Role};

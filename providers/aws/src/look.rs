@@ -193,8 +193,14 @@ impl Look {
     fn file(&mut self, call: &Call, reply: Reply, memory: &mut Memory) {
         match (call, reply) {
             (_, Reply::Balancers(read)) => {
+                // AWS keeps the capitals of a name in the hostname; a Service's status can have none.
+                let plain = |read: BalancerRead| BalancerRead {
+                    dns_name: read.dns_name.to_ascii_lowercase(),
+                    ..read
+                };
+                let read = read.into_iter().map(plain);
                 self.balancers
-                    .extend(read.into_iter().map(|read| (read.arn.clone(), read)));
+                    .extend(read.map(|read| (read.arn.clone(), read)));
             }
             (_, Reply::Groups(read)) => {
                 self.groups
@@ -204,8 +210,15 @@ impl Look {
                 self.listeners.insert(balancer.as_str().to_owned(), read);
             }
             (_, Reply::Tags(tags)) => self.tags.extend(tags),
-            (_, Reply::SecurityGroups(ids)) => self.security_groups = ids,
-            (_, Reply::Rules(rules)) => self.rules = rules,
+            // AWS takes wildcards in filters, so that a filter alone proves nothing.
+            (_, Reply::SecurityGroups(found)) => {
+                let ours = found.into_iter().filter(|(_, its)| self.owner.owns(its));
+                self.security_groups = ours.map(|(id, _)| id).collect();
+            }
+            (_, Reply::Rules(rules)) => {
+                let ours = rules.into_iter().filter(|rule| self.owner.owns(&rule.tags));
+                self.rules = ours.collect();
+            }
             (Call::DescribeTargetHealth(group), Reply::Targets(targets)) => {
                 self.targets.insert(group.as_str().to_owned(), targets);
             }

@@ -51,6 +51,14 @@ impl Memory {
         }
     }
 
+    /// Of what nobody makes anything for any more, and that a survey has found: it is all there is.
+    #[must_use]
+    pub fn of_orphan(found: &Hints, at: Moment) -> Self {
+        let mut memory = Self::new(Moment::default());
+        memory.survey(found, at);
+        memory
+    }
+
     /// Adds what a survey of the region has found for this Service.
     pub fn survey(&mut self, hints: &Hints, at: Moment) {
         self.surveyed = at;

@@ -7,6 +7,29 @@ use ring::digest::{SHA256, digest};
 
 use crate::owner::Owner;
 
+/// Whether AWS keeps a cluster's name as it is in tags and finds it by a filter, where `*` and `?` stand for others.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn cluster(name: &str) -> Result<(), &'static str> {
+    let fits = |letter: char| letter.is_alphanumeric() || " _.:/=+-@".contains(letter);
+    if name.trim().is_empty() {
+        Err("is empty")
+    } else if name.trim() != name {
+        Err("begins or ends with white space")
+    } else if !name.chars().all(fits) {
+        Err(
+            "has a letter that AWS takes in no tag; it takes letters, digits, spaces and _ . : / = + - @",
+        )
+    } else if name.chars().count() > CLUSTER_LIMIT {
+        Err("has more than 100 letters")
+    } else {
+        Ok(())
+    }
+}
+
+/// The longest name of a cluster: it is also part of the tag's key `kubernetes.io/cluster/NAME`, which has 128 letters.
+const CLUSTER_LIMIT: usize = 100;
 /// The longest name of a balancer or target group.
 const LIMIT: usize = 32;
 
@@ -95,5 +118,42 @@ mod tests {
             assert!(!names[..at].contains(name), "{name} twice");
         }
         assert_eq!(names[0], balancer(&one, None, 0));
+    }
+
+    #[test]
+    fn whatever_the_cluster_and_the_service_are_called_names_fit_aws() {
+        for (cluster, namespace, name) in [
+            ("Prod_EU-West.1", "team--a", "-web-"),
+            ("PROD", "a", "b"),
+            ("-", "under_score", "Ünïcode"),
+        ] {
+            let owner = Owner {
+                cluster: cluster.to_owned(),
+                uid: "u".to_owned(),
+                service: ServiceKey::new(namespace, name),
+            };
+            for name in [
+                balancer(&owner, None, 0),
+                target_group(&owner, "B", 80, "TCP"),
+                security_group(&owner),
+            ] {
+                let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+                assert!(name.chars().all(fits) && name.len() <= LIMIT, "{name}");
+                assert!(!name.starts_with('-') && !name.ends_with('-'), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cluster_is_called_what_a_tag_keeps_and_a_filter_finds() {
+        for fine in ["prod", "Prod_EU-West.1", "a b", "-", "zürich"] {
+            assert_eq!(cluster(fine), Ok(()), "{fine}");
+        }
+        let long = "x".repeat(101);
+        for ill in [
+            "", " ", " prod", "prod\n", "prod*", "pr?d", "a\\b", "a#b", &long,
+        ] {
+            assert!(cluster(ill).is_err(), "{ill}");
+        }
     }
 }

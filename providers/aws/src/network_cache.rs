@@ -28,7 +28,8 @@ pub struct NetworkCache {
     latest: Option<Site>,
     /// When the latest reading began, whatever came of it.
     tried: Option<Moment>,
-    doubted: bool,
+    /// When somebody missed something last.
+    doubted: Option<Moment>,
 }
 
 impl NetworkCache {
@@ -39,7 +40,7 @@ impl NetworkCache {
             vpc: vpc.map(str::to_owned),
             latest: None,
             tried: None,
-            doubted: false,
+            doubted: None,
         }
     }
 
@@ -55,9 +56,22 @@ impl NetworkCache {
         self.latest.as_ref().map(|site| now.since(site.read()))
     }
 
-    /// Somebody misses what may have come since.
-    pub const fn doubt(&mut self) {
-        self.doubted = true;
+    /// Somebody misses what may have come since, or was refused what has gone.
+    pub const fn doubt(&mut self, now: Moment) {
+        self.doubted = Some(now);
+    }
+
+    /// When a reading is due that is not due yet; `None`: when more is sought.
+    #[must_use]
+    pub fn next_due(&self, sought: &Sought) -> Option<Moment> {
+        let tried = self.tried?;
+        let Some(site) = &self.latest else {
+            return Some(Moment(tried.0 + EAGER));
+        };
+        let soon = self.doubted.is_some() || !sought.beyond(site.asked()).is_empty();
+        let old = Moment(site.read().0 + OLD);
+        let due = if soon { Moment(0) } else { old };
+        Some(due.max(Moment(tried.0 + PACE)))
     }
 
     /// The reading that is to be made now, if any; its end goes to [`NetworkCache::take`].
@@ -69,7 +83,7 @@ impl NetworkCache {
         let whole = || Discovery::new(&self.cluster, self.vpc.as_deref(), sought.clone(), now);
         let reading = match &self.latest {
             None => whole(),
-            Some(site) if self.doubted || now.since(site.read()) >= OLD => whole(),
+            Some(site) if self.doubted.is_some() || now.since(site.read()) >= OLD => whole(),
             Some(site) => {
                 let more = sought.beyond(site.asked());
                 if more.is_empty() {
@@ -88,13 +102,8 @@ impl NetworkCache {
     /// Why there is nothing new.
     pub fn take(&mut self, came: Result<Site, Verdict>) -> Result<(), Verdict> {
         let site = came?;
-        if self
-            .latest
-            .as_ref()
-            .is_none_or(|latest| latest.read() < site.read())
-        {
-            self.doubted = false;
-        }
+        // What was missed after this reading had begun is still missed.
+        self.doubted = self.doubted.filter(|since| *since > site.read());
         self.latest = Some(site);
         Ok(())
     }

@@ -130,6 +130,20 @@ impl Plan {
         self.steps.is_empty() && self.waits.is_empty() && self.publish == Publish::Keep
     }
 
+    /// Whether something is missed that may have come since the network was read.
+    #[must_use]
+    pub fn doubts_network(&self) -> bool {
+        self.troubles.iter().any(|trouble| {
+            matches!(
+                trouble.refusal.reason,
+                Reason::NoSubnets
+                    | Reason::SubnetNotFound
+                    | Reason::SecurityGroupNotFound
+                    | Reason::FamilyUnavailable
+            )
+        })
+    }
+
     /// When it is worth looking again, in seconds; `None`: when something changes.
     #[must_use]
     pub fn again(&self) -> Option<u64> {

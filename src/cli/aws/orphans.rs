@@ -24,6 +24,9 @@ struct Orphan {
     uid: String,
     balancers: Vec<String>,
     target_groups: Vec<String>,
+    security_groups: Vec<String>,
+    /// Rules in the nodes' security groups, or in any other.
+    rules: Vec<String>,
     deleted: bool,
     /// Why it could not be deleted.
     trouble: Option<String>,
@@ -40,6 +43,8 @@ pub(super) async fn show(args: AwsOrphansArgs) -> anyhow::Result<ExitCode> {
             uid: found.uid.clone(),
             balancers: found.left.balancers.iter().cloned().collect(),
             target_groups: found.left.groups.iter().cloned().collect(),
+            security_groups: found.left.security_groups.iter().cloned().collect(),
+            rules: found.left.rules.iter().cloned().collect(),
             deleted: false,
             trouble: None,
         };
@@ -84,7 +89,8 @@ impl Answer for Orphans {
                 (None, true) => "deleted",
                 (None, false) => "left",
             };
-            let left = orphan.balancers.iter().chain(&orphan.target_groups);
+            let elb = orphan.balancers.iter().chain(&orphan.target_groups);
+            let left = elb.chain(&orphan.security_groups).chain(&orphan.rules);
             let left: Vec<_> = left.map(String::as_str).collect();
             table.row([
                 plain(&orphan.service),

@@ -2,6 +2,9 @@
 //!
 //! A turn comes at once when something changes, a little later while AWS or time must bring something about, later and
 //! later while somebody must act, and every few minutes where all is well: targets and rules may drift.
+//!
+//! A name has one turn at a time, also where the Service was made again or went to another provider and came back while
+//! a turn was under way: the next one begins when that one has ended, and what it ended with counts for its own Service.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +26,21 @@ const LONGEST: u64 = 600;
 pub(super) struct Desk {
     units: BTreeMap<ServiceKey, Unit>,
     queue: BTreeSet<(Moment, ServiceKey)>,
+    /// The turns under way, by their number.
+    under_way: BTreeMap<ServiceKey, u64>,
+    turns: u64,
+}
+
+/// What a Service's turns ask AWS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Calls {
+    /// Nothing.
+    #[default]
+    None,
+    /// What is left, to delete it.
+    Left,
+    /// Everything, the network included.
+    All,
 }
 
 /// A Service.
@@ -31,6 +49,7 @@ struct Unit {
     uid: String,
     /// What is remembered; away with the hand while there is a turn.
     keep: Option<Keep>,
+    calls: Calls,
     due: Moment,
     /// Something changed during its turn.
     again: bool,
@@ -54,6 +73,7 @@ impl Desk {
         uid: &str,
         at: Moment,
         version: Option<u64>,
+        calls: Calls,
     ) {
         let same = self.units.get(key).is_some_and(|unit| unit.uid == uid);
         if !same {
@@ -61,6 +81,7 @@ impl Desk {
             let unit = Unit {
                 uid: uid.to_owned(),
                 keep: Some(Keep::new(at)),
+                calls,
                 due: at,
                 again: false,
                 heard: 0,
@@ -73,6 +94,7 @@ impl Desk {
             self.units.insert(key.clone(), unit);
             self.queue.insert((at, key.clone()));
         } else if let Some(unit) = self.units.get_mut(key) {
+            unit.calls = calls;
             let Some(keep) = &unit.keep else {
                 unit.again |= version.is_none();
                 unit.heard = unit.heard.max(version.unwrap_or(0));
@@ -116,18 +138,30 @@ impl Desk {
             .collect()
     }
 
+    /// What is asked for by the Service that asks for most.
+    pub(super) fn calls(&self) -> Calls {
+        let all = self.units.values().map(|unit| unit.calls);
+        all.max().unwrap_or_default()
+    }
+
     /// When the next turn comes.
     pub(super) fn next_due(&self) -> Option<Moment> {
-        self.queue.first().map(|(due, _)| *due)
+        self.first_idle().map(|(due, _)| *due)
+    }
+
+    /// The first in the queue whose former turn has ended. No more wait for theirs than there are turns.
+    fn first_idle(&self) -> Option<&(Moment, ServiceKey)> {
+        let mut queue = self.queue.iter();
+        queue.find(|(_, key)| !self.under_way.contains_key(key))
     }
 
     /// A Service whose turn has come; it is to be started, put off or dropped.
     pub(super) fn pop(&mut self, now: Moment) -> Option<ServiceKey> {
-        let (due, key) = self.queue.first()?.clone();
+        let (due, key) = self.first_idle()?.clone();
         if due > now {
             return None;
         }
-        self.queue.pop_first();
+        self.queue.remove(&(due, key.clone()));
         Some(key)
     }
 
@@ -146,6 +180,9 @@ impl Desk {
         task: Task,
         survey: Option<(&herald_aws::Inventory, Moment)>,
     ) -> Option<Job> {
+        if self.under_way.contains_key(key) {
+            return None;
+        }
         let unit = self.units.get_mut(key)?;
         let mut keep = unit.keep.take()?;
         if let Some((inventory, at)) = survey.filter(|(_, at)| *at != unit.surveyed) {
@@ -163,8 +200,13 @@ impl Desk {
         }
         unit.scene = scene;
         unit.releases = task.releases();
+        self.turns += 1;
+        self.under_way.insert(key.clone(), self.turns);
         Some(Job {
             key: key.clone(),
+            uid: unit.uid.clone(),
+            turn: self.turns,
+            failures: unit.failures,
             task,
             keep,
             glance: unit
@@ -175,11 +217,26 @@ impl Desk {
         })
     }
 
-    /// Ends a turn.
-    pub(super) fn end(&mut self, key: &ServiceKey, keep: Keep, end: &End, now: Moment) {
-        let Some(unit) = self.units.get_mut(key) else {
+    /// Ends a turn, of the Service that had this UID.
+    pub(super) fn end(
+        &mut self,
+        (key, uid, turn): (&ServiceKey, &str, u64),
+        keep: Keep,
+        end: &End,
+        now: Moment,
+    ) {
+        if self.under_way.get(key) != Some(&turn) {
+            return;
+        }
+        self.under_way.remove(key);
+        let Some(unit) = self.units.get_mut(key).filter(|unit| unit.uid == uid) else {
             return;
         };
+        if unit.keep.is_some() {
+            // It went and came back meanwhile, and waits for its turn.
+            unit.keep = Some(keep);
+            return;
+        }
         let pause = unit.pause(end);
         let news = std::mem::take(&mut unit.again) | (unit.heard > keep.written);
         unit.heard = 0;
@@ -218,7 +275,8 @@ impl Unit {
 
     fn after(&mut self, plan: &Plan, remedy: Option<Remedy>) -> u64 {
         let made = (!plan.steps.is_empty()).then_some(SOON);
-        let soonest = plan.again().into_iter().chain(made).min();
+        // What is waited for says when to look; to look earlier is to ask in vain.
+        let soonest = plan.again().or(made);
         match remedy {
             None | Some(Remedy::Done) => {
                 self.failures = 0;
@@ -269,11 +327,15 @@ mod tests {
         Task::ReleaseLeft(service.into())
     }
 
+    fn look_at(desk: &mut Desk, uid: &str, at: Moment, version: Option<u64>) {
+        desk.look_at(&key(), uid, at, version, Calls::All);
+    }
+
     /// A turn that ends so: when the next one comes.
     fn turn(desk: &mut Desk, now: u64, end: &End) -> u64 {
         let popped = desk.pop(Moment(now)).unwrap();
         let job = desk.begin(&popped, foreign(), None).unwrap();
-        desk.end(&popped, job.keep, end, Moment(now));
+        desk.end((&popped, &job.uid, job.turn), job.keep, end, Moment(now));
         desk.next_due().unwrap().0 - now
     }
 
@@ -296,7 +358,7 @@ mod tests {
     #[test]
     fn turns_come_sooner_or_later_by_how_the_last_one_ended() {
         let mut desk = Desk::default();
-        desk.look_at(&key(), "u", Moment(0), None);
+        look_at(&mut desk, "u", Moment(0), None);
         let steady = turn(&mut desk, 0, &went(Plan::default(), None));
         assert!((270..=330).contains(&steady), "{steady}");
         assert_eq!(turn(&mut desk, 1000, &went(with_step(), None)), SOON);
@@ -309,7 +371,7 @@ mod tests {
     #[test]
     fn who_must_act_is_waited_for_longer_and_longer_until_something_changes() {
         let mut desk = Desk::default();
-        desk.look_at(&key(), "u", Moment(0), None);
+        look_at(&mut desk, "u", Moment(0), None);
         let mut now = 0;
         let mut pauses = Vec::new();
         for _ in 0..8 {
@@ -323,40 +385,66 @@ mod tests {
     #[test]
     fn a_change_brings_the_turn_forward_and_one_during_a_turn_brings_another() {
         let mut desk = Desk::default();
-        desk.look_at(&key(), "u", Moment(0), None);
+        look_at(&mut desk, "u", Moment(0), None);
         turn(&mut desk, 0, &went(Plan::default(), None));
-        desk.look_at(&key(), "u", Moment(10), None);
+        look_at(&mut desk, "u", Moment(10), None);
         let popped = desk.pop(Moment(10)).unwrap();
         let mut job = desk.begin(&popped, foreign(), None).unwrap();
-        desk.look_at(&key(), "u", Moment(11), None);
+        look_at(&mut desk, "u", Moment(11), None);
         assert_eq!(desk.pop(Moment(11)), None, "one at a time");
         job.keep.written = 7;
-        desk.end(&key(), job.keep, &End::Told, Moment(12));
+        desk.end((&key(), "u", job.turn), job.keep, &End::Told, Moment(12));
         assert_eq!(desk.next_due(), Some(Moment(12)));
     }
 
     #[test]
     fn what_its_own_turn_wrote_brings_no_other_turn() {
         let mut desk = Desk::default();
-        desk.look_at(&key(), "u", Moment(0), None);
+        look_at(&mut desk, "u", Moment(0), None);
         let popped = desk.pop(Moment(0)).unwrap();
         let mut job = desk.begin(&popped, foreign(), None).unwrap();
-        desk.look_at(&key(), "u", Moment(0), Some(7));
+        look_at(&mut desk, "u", Moment(0), Some(7));
         job.keep.written = 7;
-        desk.end(&key(), job.keep, &End::Told, Moment(1));
-        desk.look_at(&key(), "u", Moment(2), Some(7));
+        desk.end((&key(), "u", job.turn), job.keep, &End::Told, Moment(1));
+        look_at(&mut desk, "u", Moment(2), Some(7));
         assert!(desk.next_due() > Some(Moment(100)));
-        desk.look_at(&key(), "u", Moment(3), Some(8));
+        look_at(&mut desk, "u", Moment(3), Some(8));
         assert_eq!(desk.next_due(), Some(Moment(3)));
     }
 
     #[test]
     fn a_service_made_again_under_its_name_is_another() {
         let mut desk = Desk::default();
-        desk.look_at(&key(), "u", Moment(0), None);
+        look_at(&mut desk, "u", Moment(0), None);
         turn(&mut desk, 0, &went(Plan::default(), None));
-        desk.look_at(&key(), "v", Moment(20), None);
+        look_at(&mut desk, "v", Moment(20), None);
         assert_eq!(desk.pop(Moment(20)), Some(key()));
         assert_eq!(desk.len(), 1);
+    }
+
+    #[test]
+    fn a_name_has_one_turn_at_a_time_whatever_becomes_of_its_service() {
+        for (uid, comes_back) in [("v", false), ("u", true)] {
+            let mut desk = Desk::default();
+            look_at(&mut desk, "u", Moment(0), None);
+            let popped = desk.pop(Moment(0)).unwrap();
+            let mut first = desk.begin(&popped, foreign(), None).unwrap();
+            desk.drop_unit(&key());
+            look_at(&mut desk, uid, Moment(1), None);
+            assert_eq!((desk.pop(Moment(9)), desk.next_due()), (None, None));
+            assert!(desk.begin(&key(), foreign(), None).is_none());
+
+            first.keep.written = 7;
+            let ended = (&key(), "u", first.turn);
+            desk.end(ended, first.keep, &End::Told, Moment(9));
+            assert_eq!(desk.next_due(), Some(Moment(1)), "once");
+            let popped = desk.pop(Moment(9)).unwrap();
+            let second = desk.begin(&popped, foreign(), None).unwrap();
+            let inherited = second.keep.written == 7;
+            assert_eq!(inherited, comes_back, "what was remembered is its own");
+            // The end of a turn that is over long ago is nobody's.
+            desk.end(ended, Keep::new(Moment(0)), &End::Told, Moment(9));
+            assert_eq!((desk.pop(Moment(999)), desk.next_due()), (None, None));
+        }
     }
 }

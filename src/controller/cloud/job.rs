@@ -53,6 +53,8 @@ pub(super) enum Task {
     ReleaseLeft(Arc<AwsLeft>),
     /// AWS cannot be read, and so nothing is done.
     Blind(Arc<AwsService>, Verdict),
+    /// The same, of one that goes.
+    Stuck(Arc<AwsService>, Verdict),
     /// Another controller has it.
     Foreign(Arc<AwsService>, String),
 }
@@ -61,6 +63,11 @@ pub(super) enum Task {
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) key: ServiceKey,
+    pub(super) uid: String,
+    /// Its number.
+    pub(super) turn: u64,
+    /// So many turns before it have failed alike.
+    pub(super) failures: u32,
     pub(super) task: Task,
     pub(super) keep: Keep,
     /// The one read that tells whether waiting is over, where nothing else has changed.
@@ -74,6 +81,8 @@ pub(super) struct Keep {
     pub(super) contest: Contest,
     /// The version of the Service that was written last: what the watch tells up to there is no news.
     pub(super) written: u64,
+    /// What was told last of a Service that has no condition for it.
+    told: Option<api::Verdict>,
 }
 
 impl Keep {
@@ -82,6 +91,7 @@ impl Keep {
             memory: Memory::new(now),
             contest: Contest::default(),
             written: 0,
+            told: None,
         }
     }
 
@@ -96,9 +106,20 @@ impl Keep {
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) key: ServiceKey,
+    pub(super) uid: String,
+    pub(super) turn: u64,
     pub(super) keep: Keep,
-    pub(super) notices: Vec<Notice>,
+    pub(super) heard: Heard,
     pub(super) end: End,
+}
+
+/// What others hear of a turn.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// What people are told.
+    pub(super) notices: Vec<Notice>,
+    /// Whether the network is another than was read.
+    pub(super) doubts_network: bool,
 }
 
 /// How a turn ended.
@@ -127,19 +148,25 @@ impl Task {
 pub(super) async fn run(tools: Tools, job: Job) -> Done {
     let Job {
         key,
+        uid,
+        turn: number,
+        failures,
         task,
         mut keep,
         glance,
     } = job;
-    let mut notices = Vec::new();
-    let end = match turn(&tools, &key, task, &mut keep, glance, &mut notices).await {
+    let mut heard = Heard::default();
+    let before = (glance, failures);
+    let end = match turn(&tools, &key, task, &mut keep, before, &mut heard).await {
         Ok(end) => end,
         Err(failure) => End::Unwritten(failure),
     };
     Done {
         key,
+        uid,
+        turn: number,
         keep,
-        notices,
+        heard,
         end,
     }
 }
@@ -149,8 +176,8 @@ async fn turn(
     key: &ServiceKey,
     task: Task,
     keep: &mut Keep,
-    glance: Option<Call>,
-    notices: &mut Vec<Notice>,
+    (glance, failures): (Option<Call>, u32),
+    heard: &mut Heard,
 ) -> Result<End, Failure> {
     match task {
         Task::Foreign(service, evidence) => {
@@ -159,10 +186,15 @@ async fn turn(
                 told,
                 node_ports: None,
             };
-            say(tools, &service.record, words, keep, notices).await?;
+            say(tools, &service.record, words, keep, heard).await?;
             Ok(End::Told)
         }
-        Task::Blind(service, why) => say_blind(tools, &service.record, why, keep, notices).await,
+        Task::Blind(service, why) => say_blind(tools, &service.record, why, keep, heard).await,
+        Task::Stuck(service, why) => {
+            let remedy = why.remedy;
+            say_going(tools, &service.record, &Err(why), u32::MAX, keep, heard).await?;
+            Ok(End::Went(Box::default(), Some(remedy)))
+        }
         Task::Serve {
             service,
             scene,
@@ -173,46 +205,72 @@ async fn turn(
             {
                 return Ok(End::StillProvisioning);
             }
-            serve(tools, &service, scene, wish, keep, notices).await
+            serve(tools, &service, scene, wish, keep, heard).await
         }
         Task::Release(service) => {
-            let owner = owner(tools, key, &service.record.uid);
-            let (seen, outcome) = match release(tools, &owner, keep).await {
-                Ok(gone) => gone,
-                Err(why) => return Ok(End::Went(Box::default(), Some(why.remedy))),
-            };
-            let record = &service.record;
-            if !seen.plan.gone {
-                let words = Words {
-                    told: told::going(record, &seen, &outcome),
-                    node_ports: record.node_ports.as_ref().and_then(standing),
-                };
-                say(tools, record, words, keep, notices).await?;
-                return Ok(End::Went(Box::new(seen.plan), outcome.remedy));
-            }
-            let mut version = record.resource_version.clone();
-            if !record.deleting {
-                let cleared = write::clear(&tools.executor, record).await?;
-                version = cleared.metadata.resource_version.unwrap_or(version);
-            }
-            write::set_finalizer(&tools.executor, key, &version, &service.finalizers, false)
-                .await?;
-            Ok(End::Gone)
+            release_service(tools, key, &service, keep, failures, heard).await
         }
-        Task::ReleaseLeft(left) => {
-            let owner = owner(tools, key, &left.uid);
-            match release(tools, &owner, keep).await {
-                Ok((seen, _)) if seen.plan.gone => {}
-                Ok((seen, outcome)) => {
-                    return Ok(End::Went(Box::new(seen.plan), outcome.remedy));
-                }
-                Err(why) => return Ok(End::Went(Box::default(), Some(why.remedy))),
-            }
-            let version = &left.resource_version;
-            write::set_finalizer(&tools.executor, key, version, &left.finalizers, false).await?;
-            Ok(End::Gone)
-        }
+        Task::ReleaseLeft(left) => release_left(tools, key, &left, keep, failures, heard).await,
     }
+}
+
+async fn release_service(
+    tools: &Tools,
+    key: &ServiceKey,
+    service: &AwsService,
+    keep: &mut Keep,
+    failures: u32,
+    heard: &mut Heard,
+) -> Result<End, Failure> {
+    let record = &service.record;
+    let owner = owner(tools, key, &record.uid);
+    let came = release(tools, &owner, keep).await;
+    say_going(tools, record, &came, failures, keep, heard).await?;
+    match came {
+        Ok((seen, _)) if seen.plan.gone => {}
+        Ok((seen, outcome)) => return Ok(End::Went(Box::new(seen.plan), outcome.remedy)),
+        Err(why) => return Ok(End::Went(Box::default(), Some(why.remedy))),
+    }
+    let mut version = record.resource_version.clone();
+    if !record.deleting {
+        let cleared = write::clear(&tools.executor, record).await?;
+        version = cleared.metadata.resource_version.unwrap_or(version);
+    }
+    write::set_finalizer(&tools.executor, key, &version, &service.finalizers, false).await?;
+    Ok(End::Gone)
+}
+
+/// A Service of another type has no condition for it: an Event tells.
+async fn release_left(
+    tools: &Tools,
+    key: &ServiceKey,
+    left: &AwsLeft,
+    keep: &mut Keep,
+    failures: u32,
+    heard: &mut Heard,
+) -> Result<End, Failure> {
+    let owner = owner(tools, key, &left.uid);
+    let came = release(tools, &owner, keep).await;
+    if let Some(verdict) = told::going(&came, failures) {
+        let reason = |verdict: &api::Verdict| verdict.reason;
+        let is_news = keep.told.as_ref().map(reason) != Some(reason(&verdict));
+        if is_news {
+            heard.notices.push(Notice {
+                uid: left.uid.clone(),
+                type_: api::CONDITION_PROVISIONED,
+                verdict: verdict.clone(),
+            });
+        }
+        keep.told = Some(verdict);
+    }
+    match came {
+        Ok((seen, _)) if seen.plan.gone => {}
+        Ok((seen, outcome)) => return Ok(End::Went(Box::new(seen.plan), outcome.remedy)),
+        Err(why) => return Ok(End::Went(Box::default(), Some(why.remedy))),
+    }
+    let version = &left.resource_version;
+    write::set_finalizer(&tools.executor, key, version, &left.finalizers, false).await?;
+    Ok(End::Gone)
 }
 
 fn owner(tools: &Tools, key: &ServiceKey, uid: &str) -> Owner {
@@ -237,7 +295,7 @@ async fn serve(
     scene: Arc<Scene>,
     wish: Wish,
     keep: &mut Keep,
-    notices: &mut Vec<Notice>,
+    heard: &mut Heard,
 ) -> Result<End, Failure> {
     let mut record = service.record.clone();
     let owner = owner(tools, &record.key, &record.uid);
@@ -258,7 +316,7 @@ async fn serve(
     .await;
     let seen = match seen {
         Ok(seen) => seen,
-        Err(why) => return say_blind(tools, &record, why, keep, notices).await,
+        Err(why) => return say_blind(tools, &record, why, keep, heard).await,
     };
     if !seen.plan.steps.is_empty() && !record.kept_by_aws {
         let version = &record.resource_version;
@@ -281,10 +339,16 @@ async fn serve(
         &tools.clock,
     )
     .await;
-    let node_ports = node_ports(tools, &mut record, wish, &seen, keep).await?;
+    heard.doubts_network |= outcome.doubts_network || seen.plan.doubts_network();
+    let node_ports = if refused.is_some() {
+        // What it asks of its node ports nobody can tell: they stay, and so does what was said of them.
+        record.node_ports.as_ref().and_then(standing)
+    } else {
+        node_ports(tools, &mut record, wish, &seen, keep).await?
+    };
     if let Some(told) = told::serving(&record, &seen, &outcome, refused.as_deref()) {
         let words = Words { told, node_ports };
-        say(tools, &record, words, keep, notices).await?;
+        say(tools, &record, words, keep, heard).await?;
     }
     Ok(End::Went(Box::new(seen.plan), outcome.remedy))
 }
@@ -359,13 +423,31 @@ async fn say(
     record: &ServiceRecord,
     words: Words,
     keep: &mut Keep,
-    notices: &mut Vec<Notice>,
+    heard: &mut Heard,
 ) -> Result<(), Failure> {
     if let Some(written) = write::write(&tools.executor, record, &words).await? {
         keep.note(&written);
-        notices.extend(write::notices(record, &words));
+        heard.notices.extend(write::notices(record, &words));
     }
     Ok(())
+}
+
+async fn say_going(
+    tools: &Tools,
+    record: &ServiceRecord,
+    came: &Result<(Seen, Outcome), Verdict>,
+    failures: u32,
+    keep: &mut Keep,
+    heard: &mut Heard,
+) -> Result<(), Failure> {
+    let Some(verdict) = told::going(came, failures) else {
+        return Ok(());
+    };
+    let words = Words {
+        told: told::as_it_is(record, verdict),
+        node_ports: record.node_ports.as_ref().and_then(standing),
+    };
+    say(tools, record, words, keep, heard).await
 }
 
 async fn say_blind(
@@ -373,14 +455,14 @@ async fn say_blind(
     record: &ServiceRecord,
     why: Verdict,
     keep: &mut Keep,
-    notices: &mut Vec<Notice>,
+    heard: &mut Heard,
 ) -> Result<End, Failure> {
     if let Some(told) = told::blind(record, &why) {
         let words = Words {
             told,
             node_ports: record.node_ports.as_ref().and_then(standing),
         };
-        say(tools, record, words, keep, notices).await?;
+        say(tools, record, words, keep, heard).await?;
     }
     Ok(End::Went(Box::default(), Some(why.remedy)))
 }

@@ -53,7 +53,8 @@ pub struct Viewer {
     options: Options,
     facts: Facts,
     inventory: Inventory,
-    site: Site,
+    /// Why nothing can be planned, if that is so; what is left can be seen all the same.
+    site: Result<Site, Verdict>,
 }
 
 /// How long one thing's deletion is followed: AWS drains targets and lets go of interfaces in minutes.
@@ -64,9 +65,23 @@ const PAUSE: u64 = 5;
 impl Viewer {
     /// Surveys the region and reads the network.
     ///
+    /// `lists` is asked for after the survey: a Service that is made meanwhile must not look as if it were gone.
+    ///
     /// # Errors
-    /// The read that failed.
-    pub async fn look_around(options: Options, lists: Lists) -> Result<Self, Verdict> {
+    /// Why there are no lists; or the read of AWS that failed.
+    pub async fn look_around<E>(
+        options: Options,
+        lists: impl Future<Output = Result<Lists, E>>,
+    ) -> Result<Result<Self, Verdict>, E> {
+        let surveyed = survey(&*options.aws, &options.settings.cluster).await;
+        let lists = lists.await?;
+        Ok(match surveyed {
+            Ok(inventory) => Ok(Self::look_at_network(options, inventory, lists).await),
+            Err(why) => Err(why),
+        })
+    }
+
+    async fn look_at_network(options: Options, inventory: Inventory, lists: Lists) -> Self {
         let mut facts = Facts::default();
         for input in [
             Input::Services(Box::new(Change::Reset(lists.services))),
@@ -76,24 +91,26 @@ impl Viewer {
         ] {
             facts.take(input);
         }
-        let inventory = survey(&*options.aws, &options.settings.cluster).await?;
         let mut cache = NetworkCache::new(&options.settings.cluster, options.vpc.as_deref());
         let site = match cache.due(&facts.sought(), options.clock.now()) {
-            Some(reading) => discover(&*options.aws, reading).await?,
-            None => Site::default(),
+            Some(reading) => discover(&*options.aws, reading).await,
+            None => Ok(Site::default()),
         };
-        Ok(Self {
+        Self {
             options,
             facts,
             inventory,
             site,
-        })
+        }
     }
 
     /// What every Service's next turn would do, or that of one.
     pub async fn preview(&self, classes: Classes, only: Option<&ServiceKey>) -> Vec<Preview> {
-        let nodes = Arc::new(self.facts.nodes(&self.site));
-        let network = Arc::new(self.site.network.clone());
+        let site = self.site.as_ref();
+        let around = site.map(|site| {
+            let nodes = Arc::new(self.facts.nodes(site));
+            (nodes, Arc::new(site.network.clone()))
+        });
         let mut previews = Vec::new();
         let services: Vec<_> = self.facts.services().cloned().collect();
         for service in services {
@@ -107,19 +124,24 @@ impl Viewer {
                 Charge::Serve(_) => (false, None),
                 Charge::Hold(why) => (false, Some(why)),
             };
-            let goal = match releases {
-                true => Goal::Gone,
-                false => {
+            let goal = match (releases, &around) {
+                (true, _) => Ok(Goal::Gone),
+                (false, Ok((nodes, network))) => {
                     let adopts = may_adopt(record).unwrap_or(false);
-                    let scene =
-                        self.facts
-                            .scene(&service, &nodes, &network, refused.clone(), adopts);
-                    Goal::Serve(Arc::new(scene))
+                    let scene = self
+                        .facts
+                        .scene(&service, nodes, network, refused.clone(), adopts);
+                    Ok(Goal::Serve(Arc::new(scene)))
                 }
+                (false, Err(why)) => Err((*why).clone()),
             };
             let shown = record.kept_by_aws.then(|| told::hostname(record)).flatten();
+            let seen = match goal {
+                Ok(goal) => self.see(&record.key, &record.uid, &goal, shown).await,
+                Err(why) => Err(why),
+            };
             previews.push(Preview {
-                seen: self.see(&record.key, &record.uid, &goal, shown).await,
+                seen,
                 service: record.key.clone(),
                 releases,
                 refused,
@@ -193,7 +215,7 @@ impl Viewer {
             .split_once('/')
             .unwrap_or(("", &orphan.service));
         let owner = self.owner(ServiceKey::new(namespace, name), &orphan.uid);
-        let mut memory = self.memory(&orphan.uid);
+        let mut memory = Memory::of_orphan(&orphan.left, clock.now());
         let began = time::Instant::now();
         loop {
             let goal = Goal::Gone;

@@ -9,18 +9,19 @@ use std::{
 
 use futures::future::BoxFuture;
 use herald_aws::{
-    Call, Failure, Inventory, Moment, Network, NetworkCache, Node, Reply, Settings, Site, Verdict,
+    Call, Failure, Inventory, Moment, Network, NetworkCache, Node, Reply, Settings, Site, Sought,
+    Verdict,
 };
 use herald_spi::ServiceKey;
 use kube::{Api, Client, Resource, runtime::watcher};
 use prometheus_client::registry::Registry;
 use serde::de::DeserializeOwned;
 use tokio::{sync::mpsc, task::JoinSet, time};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{
     Aws, Clock,
-    desk::Desk,
+    desk::{Calls, Desk},
     facts::{Dirty, Facts, Input},
     job::{self, Done, End, Job, Task, Tools},
     metrics::{Attempts, Metrics},
@@ -92,8 +93,10 @@ const SURVEY_EVERY: u64 = 2700;
 const SURVEY_AT_MOST: u64 = 60;
 /// An orphan is told of after two surveys.
 const SWEEP_AFTER: u64 = 960;
-/// A read that failed is tried again.
+/// A survey that failed is tried again, later and later.
 const READ_AGAIN: u64 = 15;
+/// But not later than this.
+const READ_AGAIN_AT_LAST: u64 = 600;
 /// A turn whose Service is behind what was written is put off by so much.
 const CATCH_UP: u64 = 1;
 
@@ -130,6 +133,7 @@ pub(in crate::controller) fn run(
         network_fault: None,
         network: None,
         nodes: Arc::default(),
+        sought: Sought::default(),
         sweep: Sweep::default(),
     };
     mind.turn()
@@ -177,8 +181,10 @@ impl Aws for Guarded {
 #[derive(Debug)]
 struct Shared<T> {
     value: Option<(Arc<T>, Moment)>,
-    /// Why there is none yet.
+    /// Why the latest read brought nothing.
     fault: Option<Verdict>,
+    /// So many reads in a row did.
+    failures: u32,
     due: Moment,
     reading: bool,
 }
@@ -188,6 +194,7 @@ impl<T> Default for Shared<T> {
         Self {
             value: None,
             fault: None,
+            failures: 0,
             due: Moment::default(),
             reading: false,
         }
@@ -199,9 +206,33 @@ impl<T> Shared<T> {
         !self.reading && self.due <= now
     }
 
+    /// Takes in that a read has failed. Whether that is news.
+    fn fail(&mut self, why: Verdict, now: Moment) -> bool {
+        let known = self.fault.as_ref().map(|known| known.refusal.reason);
+        let is_news = known != Some(why.refusal.reason);
+        let pause = READ_AGAIN << self.failures.min(10);
+        self.failures = self.failures.saturating_add(1);
+        self.due = Moment(now.0 + pause.min(READ_AGAIN_AT_LAST));
+        self.fault = Some(why);
+        self.reading = false;
+        is_news
+    }
+
+    /// Takes in what was read. Whether reads had failed.
+    fn succeed(&mut self, value: T, at: Moment, next: Moment) -> bool {
+        self.value = Some((Arc::new(value), at));
+        self.failures = 0;
+        self.due = next;
+        self.reading = false;
+        self.fault.take().is_some()
+    }
+
     /// Brings the next read forward.
     fn hasten(&mut self, at: Moment) {
-        self.due = self.due.min(at);
+        // One that fails is tried again at its own pace.
+        if self.failures == 0 {
+            self.due = self.due.min(at);
+        }
     }
 }
 
@@ -229,6 +260,8 @@ struct Mind {
     network_fault: Option<Verdict>,
     network: Option<Arc<Network>>,
     nodes: Arc<Vec<Node>>,
+    /// The instances of the nodes.
+    sought: Sought,
     sweep: Sweep,
 }
 
@@ -248,11 +281,18 @@ impl Mind {
                     Some(input) => self.hear(input),
                     None => return,
                 },
-                Some(done) = self.hands.join_next() => if let Ok(done) = done { self.done(done) },
-                Some(read) = self.reads.join_next() => if let Ok(read) = read { self.take_read(read) },
+                Some(done) = self.hands.join_next() => match done {
+                    Ok(done) => self.done(done),
+                    // Nobody knows what it was at; a process that begins anew looks.
+                    Err(error) => return error!(%error, "a turn ended in the middle"),
+                },
+                Some(read) = self.reads.join_next() => match read {
+                    Ok(read) => self.take_read(read),
+                    Err(error) => return error!(%error, "a read of AWS ended in the middle"),
+                },
                 changed = leadership.changed() => match changed {
                     Some(true) => {}
-                    Some(false) => self.rest(),
+                    Some(false) => self.rest().await,
                     None => return,
                 },
                 Some(_) = watches.join_next() => return,
@@ -307,11 +347,21 @@ impl Mind {
         }
         let busy = self.hands.len() >= HANDS;
         let turn = self.desk.next_due().filter(|_| !busy);
-        let survey = (!self.survey.reading).then_some(self.survey.due);
-        let network = self.network.is_none() && !self.reading_network;
-        let network = network.then(|| Moment(self.now().0 + 1));
+        let survey = (self.wants_surveys() && !self.survey.reading).then_some(self.survey.due);
+        let network = self.wants_network() && !self.reading_network;
+        let network = network.then(|| self.cache.next_due(&self.sought)).flatten();
         let due = turn.into_iter().chain(survey).chain(network).min();
         due.map_or(LONGEST, |due| self.tools.clock.until(due).min(LONGEST))
+    }
+
+    /// Whether the region is to be known: somebody has, had or gets something there. Once it is looked at anyway, for
+    /// nobody else knows of what was left.
+    fn wants_surveys(&self) -> bool {
+        self.desk.calls() > Calls::None || self.survey.value.is_none() || self.sweep.found_any()
+    }
+
+    fn wants_network(&self) -> bool {
+        self.desk.calls() == Calls::All
     }
 
     /// Starts once this process leads and every list has been read.
@@ -326,6 +376,7 @@ impl Mind {
         self.network_fault = None;
         self.network = None;
         self.sweep = Sweep::default();
+        self.sought = self.facts.sought();
         let keys: BTreeSet<_> = self
             .facts
             .services()
@@ -338,11 +389,12 @@ impl Mind {
         info!(services = self.desk.len(), "serving by balancers in AWS");
     }
 
-    /// Another leads: what is under way ends here, and what it has made the other sees.
-    fn rest(&mut self) {
+    /// Another leads: what is under way ends here, and what it has made the other sees. Nothing of it comes in later, when
+    /// this process may lead again.
+    async fn rest(&mut self) {
         self.active = false;
-        self.hands.abort_all();
-        self.reads.abort_all();
+        self.hands.shutdown().await;
+        self.reads.shutdown().await;
         self.desk.clear();
     }
 
@@ -355,6 +407,7 @@ impl Mind {
                 }
             }
             Dirty::All if self.active => {
+                self.sought = self.facts.sought();
                 if self.see_nodes() {
                     self.look_at_all();
                 }
@@ -366,22 +419,27 @@ impl Mind {
     /// A turn soon: for the Service's own sake, or for what it is reached by.
     fn look_at(&mut self, key: &ServiceKey, anyway: bool) {
         let soon = Moment(self.now().0 + 1);
-        let (uid, version) = match (self.facts.service(key), self.facts.left(key)) {
+        let (uid, version, calls) = match (self.facts.service(key), self.facts.left(key)) {
             (Some(service), _) => {
-                if charge(&service.record, self.surroundings.classes) == Charge::Nothing {
-                    self.desk.drop_unit(key);
-                    return;
-                }
-                (service.record.uid.clone(), service.version())
+                let calls = match charge(&service.record, self.surroundings.classes) {
+                    Charge::Nothing => {
+                        self.desk.drop_unit(key);
+                        return;
+                    }
+                    Charge::Foreign(_) => Calls::None,
+                    Charge::Release => Calls::Left,
+                    Charge::Serve(_) | Charge::Hold(_) => Calls::All,
+                };
+                (service.record.uid.clone(), service.version(), calls)
             }
-            (None, Some(left)) => (left.uid.clone(), left.version()),
+            (None, Some(left)) => (left.uid.clone(), left.version(), Calls::Left),
             (None, None) => {
                 self.desk.drop_unit(key);
                 return;
             }
         };
         let version = (!anyway).then_some(version);
-        self.desk.look_at(key, &uid, soon, version);
+        self.desk.look_at(key, &uid, soon, version, calls);
     }
 
     /// Takes in who the nodes are. Whether anything changed.
@@ -399,7 +457,7 @@ impl Mind {
 
     /// The shared reads, each when it is due and somebody is there for whom to read.
     fn read_what_is_shared(&mut self) {
-        if !self.active || self.desk.len() == 0 && self.survey.value.is_some() {
+        if !self.active {
             return;
         }
         let now = self.now();
@@ -407,7 +465,7 @@ impl Mind {
             let last = self.survey.value.as_ref().map_or(0, |(_, at)| at.0);
             self.survey.hasten(Moment(last + SURVEY_AT_MOST));
         }
-        if self.survey.wants(now) {
+        if self.wants_surveys() && self.survey.wants(now) {
             self.survey.reading = true;
             let tools = self.tools.clone();
             self.reads.spawn(async move {
@@ -415,10 +473,10 @@ impl Mind {
                 Read::Survey(now, found)
             });
         }
-        if self.reading_network {
+        if self.reading_network || !self.wants_network() {
             return;
         }
-        if let Some(reading) = self.cache.due(&self.facts.sought(), now) {
+        if let Some(reading) = self.cache.due(&self.sought, now) {
             self.reading_network = true;
             let tools = self.tools.clone();
             self.reads
@@ -430,17 +488,16 @@ impl Mind {
         let now = self.now();
         match read {
             Read::Survey(at, Ok(inventory)) => {
-                self.survey.reading = false;
-                self.survey.fault = None;
                 self.tell_orphans(&inventory, at);
                 let first = self.survey.value.is_none();
-                let next = if self.sweep.is_unsure() {
+                let pause = if self.sweep.is_unsure() {
                     SWEEP_AFTER
                 } else {
                     SURVEY_EVERY
                 };
-                self.survey.due = Moment(now.0 + next);
-                self.survey.value = Some((Arc::new(inventory), at));
+                if self.survey.succeed(inventory, at, Moment(now.0 + pause)) {
+                    info!("the region was surveyed again");
+                }
                 for (key, _) in self.desk.keys() {
                     if first || self.facts.service(&key).is_none_or(|s| self.releases(s)) {
                         self.look_at(&key, true);
@@ -448,10 +505,11 @@ impl Mind {
                 }
             }
             Read::Survey(_, Err(why)) => {
-                self.survey.reading = false;
-                self.survey.due = Moment(now.0 + READ_AGAIN);
-                warn!(%why.refusal, "the region was not surveyed; trying again");
-                self.survey.fault = Some(why);
+                let refusal = why.refusal.clone();
+                if self.survey.fail(why, now) {
+                    warn!(%refusal, "the region was not surveyed; trying again, later and later");
+                }
+                // Who serves goes on by what was known; who knows nothing yet, and who wants to be sure, is told.
                 if self.survey.value.is_none() {
                     self.look_at_all();
                 }
@@ -461,7 +519,10 @@ impl Mind {
                 match self.cache.take(came) {
                     Ok(()) => self.see_network(),
                     Err(why) => {
-                        warn!(%why.refusal, "the network was not read; trying again");
+                        let known = self.network_fault.as_ref().map(|why| why.refusal.reason);
+                        if known != Some(why.refusal.reason) {
+                            warn!(%why.refusal, "the network was not read; trying again");
+                        }
                         self.network_fault = Some(why);
                         if self.network.is_none() {
                             self.look_at_all();
@@ -500,8 +561,7 @@ impl Mind {
         let (all, news) = self.sweep.take(inventory, &self.facts.uids(), at);
         self.metrics.orphans(all);
         for orphan in news {
-            let left = orphan.left.balancers.iter().chain(&orphan.left.groups);
-            let left: Vec<_> = left.map(String::as_str).collect();
+            let left: Vec<_> = orphan.left.all().collect();
             warn!(
                 service = orphan.service,
                 uid = orphan.uid,
@@ -542,9 +602,12 @@ impl Mind {
             (None, Some(left)) => (Task::ReleaseLeft(Arc::clone(left)), left.version()),
             (None, None) => return Begun::Never,
         };
-        if task.releases() && self.survey.value.is_none() {
-            return Begun::NotYet(READ_AGAIN);
-        }
+        let task = match (task, &self.survey.fault) {
+            (task, _) if !task.releases() || self.survey.value.is_some() => task,
+            // Nobody knows yet what is to be deleted.
+            (Task::Release(service), Some(fault)) => Task::Stuck(service, fault.clone()),
+            _ => return Begun::NotYet(READ_AGAIN),
+        };
         if !self.desk.has_caught_up(key, version) {
             return Begun::NotYet(CATCH_UP);
         }
@@ -597,10 +660,16 @@ impl Mind {
     fn done(&mut self, done: Done) {
         let Done {
             key,
+            uid,
+            turn,
             keep,
-            notices,
+            heard,
             end,
         } = done;
+        let now = self.now();
+        if heard.doubts_network {
+            self.cache.doubt(now);
+        }
         match &end {
             End::Gone => info!(service = %key, "nothing is left of it in AWS"),
             End::Unwritten(failure) => debug!(service = %key, %failure, "not written; again"),
@@ -609,13 +678,12 @@ impl Mind {
             }
             End::Went(..) | End::Told | End::StillProvisioning => {}
         }
-        for notice in notices {
+        for notice in heard.notices {
             self.surroundings.told.told(notice.verdict.reason.as_str());
             info!(service = %key, reason = %notice.verdict.reason, "{}", notice.verdict.message);
             self.surroundings.herald.tell(key.clone(), notice);
         }
-        let now = self.now();
-        self.desk.end(&key, keep, &end, now);
+        self.desk.end((&key, &uid, turn), keep, &end, now);
     }
 }
 
@@ -626,4 +694,52 @@ enum Begun {
     NotYet(u64),
     /// There is nothing to do for it.
     Never,
+}
+
+#[cfg(test)]
+mod tests {
+    use herald_aws::{Reason, Refusal, Remedy};
+
+    use super::*;
+
+    fn fault(reason: Reason) -> Verdict {
+        Verdict {
+            remedy: Remedy::User,
+            refusal: Refusal::new(reason, "because"),
+            stops_all: true,
+        }
+    }
+
+    #[test]
+    fn a_read_that_fails_is_tried_again_later_and_later_and_told_of_once() {
+        let mut shared = Shared::<u8>::default();
+        let mut now = Moment(0);
+        let (mut pauses, mut told) = (Vec::new(), 0);
+        for _ in 0..8 {
+            shared.reading = true;
+            told += usize::from(shared.fail(fault(Reason::NotPermitted), now));
+            // Who is in a hurry does not make it spin.
+            shared.hasten(now);
+            assert!(!shared.wants(now), "at once");
+            pauses.push(shared.due.since(now));
+            now = shared.due;
+            assert!(shared.wants(now), "it goes on");
+        }
+        assert_eq!(pauses, [15, 30, 60, 120, 240, 480, 600, 600]);
+        assert_eq!(told, 1);
+        assert!(
+            shared.fail(fault(Reason::CredentialsInvalid), now),
+            "another reason is news"
+        );
+        assert!(shared.succeed(1, now, Moment(now.0 + 9)));
+        assert!(!shared.succeed(1, now, Moment(now.0 + 9)));
+        assert!(!shared.wants(now) && shared.wants(Moment(now.0 + 9)));
+        shared.fail(fault(Reason::NotPermitted), now);
+        assert_eq!(shared.due.since(now), 15, "from the beginning");
+        assert_eq!(
+            shared.value.as_ref().map(|(value, _)| **value),
+            Some(1),
+            "what was known stays"
+        );
+    }
 }

@@ -44,6 +44,11 @@ impl Sweep {
         (lasting, news)
     }
 
+    /// Whether anything is left of a Service that is no more.
+    pub(super) fn found_any(&self) -> bool {
+        !self.since.is_empty()
+    }
+
     /// Whether another survey may tell more.
     pub(super) fn is_unsure(&self) -> bool {
         self.since.len() > self.told.len()

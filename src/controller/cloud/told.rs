@@ -3,7 +3,7 @@
 //! A trouble that AWS or time will end is no news while the balancer serves; one that somebody must end is. A Service
 //! whose status shows a hostname and whose condition is False keeps what it has: what it asks for now is refused.
 
-use herald_aws::{Outcome, Part, Publish, Reason as Word, Remedy, Trouble, Wait};
+use herald_aws::{Outcome, Part, Publish, Reason as Word, Refusal, Remedy, Trouble, Wait};
 use herald_spi::Port;
 
 use super::round::Seen;
@@ -11,6 +11,9 @@ use crate::{
     api::{Reason, Verdict},
     world::ServiceRecord,
 };
+
+/// A deletion that fails so many turns in a row is told of, whatever the cause.
+const PATIENCE: u32 = 3;
 
 /// What becomes of the status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,22 +96,56 @@ pub(super) fn serving(
     Some(Told { verdict, shown })
 }
 
-/// What to tell a Service whose balancer goes.
-pub(super) fn going(service: &ServiceRecord, seen: &Seen, outcome: &Outcome) -> Told {
+/// What to tell a Service whose balancer goes; `None`: what it was told stays. `failures`: so many turns before have failed.
+///
+/// Somebody waits for the Service to go, so what keeps it is told at once where somebody must end it, and after a few
+/// turns where that may pass by itself.
+pub(super) fn going(
+    came: &Result<(Seen, Outcome), herald_aws::Verdict>,
+    failures: u32,
+) -> Option<Verdict> {
+    let is_news =
+        |remedy, reason| !is_passing(remedy) || reason == Word::InUse || failures >= PATIENCE;
+    let keeps = |refusal: &Refusal| {
+        Verdict::no(
+            word(refusal.reason),
+            format!(
+                "what AWS has for the Service cannot be deleted yet: {}",
+                refusal.message
+            ),
+        )
+    };
+    let (seen, outcome) = match came {
+        Ok((seen, _)) if seen.plan.gone => return None,
+        Ok(came) => (&came.0, &came.1),
+        Err(why) => return is_news(why.remedy, why.refusal.reason).then(|| keeps(&why.refusal)),
+    };
     let lasting = lasting(&seen.plan.troubles, outcome);
-    let verdict = match (lasting.first(), seen.plan.waits.first()) {
-        (Some(trouble), _) => Verdict::no(word(trouble.refusal.reason), sentence(trouble)),
+    let passing = outcome.troubles.iter().find(|trouble| {
+        let remedy = outcome.remedy.unwrap_or(Remedy::Done);
+        is_news(remedy, trouble.refusal.reason)
+    });
+    let stands = lasting.first().copied().or(passing);
+    let wait = seen.plan.waits.first().map(|wait| &wait.refusal.message);
+    Some(match (stands, wait) {
+        (Some(trouble), _) => keeps(&trouble.refusal),
+        // It failed a moment ago, and soon it is tried again.
+        (None, _) if !outcome.troubles.is_empty() && failures > 0 => return None,
         (None, wait) => Verdict::no(
             Reason::DEPROVISIONING,
-            wait.map_or_else(
-                || "what AWS has for the Service is being deleted".to_owned(),
-                |wait| wait.refusal.message.clone(),
+            wait.map_or(
+                "what AWS has for the Service is being deleted",
+                String::as_str,
             ),
         ),
-    };
+    })
+}
+
+/// Words beside what the status shows.
+pub(super) fn as_it_is(service: &ServiceRecord, verdict: Verdict) -> Told {
     Told {
         verdict,
-        shown: as_it_is(service),
+        shown: shown(service),
     }
 }
 
@@ -121,7 +158,7 @@ pub(super) fn blind(service: &ServiceRecord, why: &herald_aws::Verdict) -> Optio
     let shown = hostname(service).filter(|_| serves);
     Some(Told {
         verdict: no(word(why.refusal.reason), why.refusal.message.clone(), shown),
-        shown: as_it_is(service),
+        shown: self::shown(service),
     })
 }
 
@@ -141,7 +178,8 @@ pub(super) fn is_passing(remedy: Remedy) -> bool {
     }
 }
 
-fn as_it_is(service: &ServiceRecord) -> Shown {
+/// What the status shows, if that is Herald's.
+fn shown(service: &ServiceRecord) -> Shown {
     match service.ingress.as_slice() {
         [entry] if service.kept_by_aws => match &entry.hostname {
             Some(hostname) => Shown::Balancer {
@@ -220,8 +258,6 @@ fn ports(
 
 #[cfg(test)]
 mod tests {
-    use herald_aws::Refusal;
-
     use super::*;
     use crate::{
         api,
@@ -341,6 +377,71 @@ mod tests {
     fn an_adopted_service_shows_the_others_balancer_until_there_is_one_of_its_own() {
         let told = serving(&served(), &Seen::default(), &Outcome::default(), None).unwrap();
         assert_eq!(told.shown, Shown::Leave);
+    }
+
+    #[test]
+    fn what_keeps_a_service_that_goes_is_told_with_its_reason() {
+        let mut seen = Seen::default();
+        let word = |came: &Result<(Seen, Outcome), herald_aws::Verdict>, failures| {
+            going(came, failures).map(|verdict| verdict.reason.to_string())
+        };
+        let verdict = |remedy, reason| herald_aws::Verdict {
+            remedy,
+            refusal: Refusal::new(reason, "because"),
+            stops_all: true,
+        };
+        let fails = |remedy, reason| {
+            let trouble = trouble(Part::Balancer, reason);
+            Ok((self::seen(), outcome(remedy, vec![trouble])))
+        };
+        for (came, failures, told) in [
+            (
+                Ok((self::seen(), Outcome::default())),
+                0,
+                Some("Deprovisioning"),
+            ),
+            (
+                fails(Remedy::Blocked, Word::DeletionProtected),
+                0,
+                Some("DeletionProtected"),
+            ),
+            (
+                fails(Remedy::User, Word::NotPermitted),
+                0,
+                Some("NotPermitted"),
+            ),
+            (fails(Remedy::Wait(30), Word::InUse), 0, Some("InUse")),
+            (
+                fails(Remedy::Wait(10), Word::Throttled),
+                0,
+                Some("Deprovisioning"),
+            ),
+            (fails(Remedy::Wait(10), Word::Throttled), 1, None),
+            (
+                fails(Remedy::Wait(10), Word::Throttled),
+                3,
+                Some("Throttled"),
+            ),
+            (
+                Err(verdict(Remedy::User, Word::NotPermitted)),
+                0,
+                Some("NotPermitted"),
+            ),
+            (Err(verdict(Remedy::Look, Word::Unreachable)), 2, None),
+            (
+                Err(verdict(Remedy::Look, Word::Unreachable)),
+                3,
+                Some("Unreachable"),
+            ),
+        ] {
+            assert_eq!(
+                word(&came, failures).as_deref(),
+                told,
+                "{came:?} {failures}"
+            );
+        }
+        seen.plan.gone = true;
+        assert_eq!(word(&Ok((seen, Outcome::default())), 0), None);
     }
 
     #[test]

@@ -40,17 +40,13 @@ fn reply(call: &Call, roots: &[Node<'_, '_>]) -> Result<Reply, Failure> {
         Call::DescribeZones => {
             Reply::Zones(items("availabilityZoneInfo").filter_map(zone).collect())
         }
-        Call::DescribeGroupsOfVpc(_) => {
+        Call::DescribeGroupsOfVpc(_) | Call::DescribeSecurityGroups(_) => {
             let groups = items("securityGroupInfo");
-            Reply::GroupsOfVpc(
+            Reply::SecurityGroups(
                 groups
                     .filter_map(|it| Some((text(it, "groupId")?, tags(it))))
                     .collect(),
             )
-        }
-        Call::DescribeSecurityGroups(_) => {
-            let groups = items("securityGroupInfo");
-            Reply::SecurityGroups(groups.filter_map(|it| text(it, "groupId")).collect())
         }
         Call::DescribeSecurityGroupRules(_) => {
             Reply::Rules(items("securityGroupRuleSet").filter_map(rule).collect())

@@ -79,9 +79,12 @@ impl<E: Executor> Side<E> {
                     .map(|(id, tags)| (name(id), tags))
                     .collect(),
             ),
-            Reply::SecurityGroups(ids) => {
-                Reply::SecurityGroups(ids.into_iter().map(name).collect())
-            }
+            Reply::SecurityGroups(found) => Reply::SecurityGroups(
+                found
+                    .into_iter()
+                    .map(|(id, tags)| (name(id), tags))
+                    .collect(),
+            ),
             Reply::Balancers(mut read) => {
                 for read in &mut read {
                     let groups = std::mem::take(&mut read.security_groups);

@@ -33,8 +33,8 @@ pub enum Reply {
     Targets(BTreeMap<Target, Health>),
     /// Tags by ARN.
     Tags(BTreeMap<String, Tags>),
-    /// Security groups, by id.
-    SecurityGroups(BTreeSet<String>),
+    /// The tags of security groups, by id.
+    SecurityGroups(BTreeMap<String, Tags>),
     /// Rules of security groups.
     Rules(Vec<RuleRead>),
     /// The address ranges of a VPC.
@@ -45,8 +45,6 @@ pub enum Reply {
     RouteTables(Vec<RouteTableRead>),
     /// Zones that are not a region's ordinary ones, with their group.
     Zones(BTreeMap<String, String>),
-    /// The tags of security groups, by id.
-    GroupsOfVpc(BTreeMap<String, Tags>),
     /// Instances.
     Instances(Vec<InstanceRead>),
 }

@@ -19,7 +19,7 @@ impl Fake {
                     .iter()
                     .filter(|(_, it)| self.seen(it.made) && carries(&it.tags, wanted));
                 Ok(Reply::SecurityGroups(
-                    fits.map(|(id, _)| id.clone()).collect(),
+                    fits.map(|(id, it)| (id.clone(), it.tags.clone())).collect(),
                 ))
             }
             Call::DescribeSecurityGroupRules(wanted) => {

@@ -15,7 +15,7 @@ impl Fake {
             Call::DescribeRouteTables(vpc) => {
                 Ok(Reply::RouteTables(self.within(vpc, || self.tables.clone())))
             }
-            Call::DescribeGroupsOfVpc(vpc) => Ok(Reply::GroupsOfVpc(self.within(vpc, || {
+            Call::DescribeGroupsOfVpc(vpc) => Ok(Reply::SecurityGroups(self.within(vpc, || {
                 let seen = self
                     .security_groups
                     .iter()

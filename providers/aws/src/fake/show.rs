@@ -98,7 +98,7 @@ impl Fake {
             .balancers
             .iter()
             .map(|(arn, it)| (arn, self.read(arn, it)));
-        let (arn, read) = all.find(|(_, read)| read.dns_name == hostname)?;
+        let (arn, read) = all.find(|(_, read)| read.dns_name.eq_ignore_ascii_case(hostname))?;
         let mut listeners = self.listeners.values();
         let listener = listeners.find(|it| it.balancer == *arn && it.port == port)?;
         let group = self.groups.get(listener.spec.group.as_str())?;

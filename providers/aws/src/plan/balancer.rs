@@ -84,7 +84,7 @@ pub(super) fn choose<'a>(
         observed
             .balancers
             .iter()
-            .any(|balancer| balancer.read.name == name)
+            .any(|balancer| balancer.read.name.eq_ignore_ascii_case(name))
     };
     let rounds = (0..).map(|round| names::balancer(&desired.owner, desired.name.as_deref(), round));
     let Some(name) = rounds
@@ -96,11 +96,12 @@ pub(super) fn choose<'a>(
             "no name is left for another balancer",
         ));
     };
-    if let Some(whose) = observed
+    // Names become hostnames, so capitals do not tell them apart.
+    let stranger = observed
         .strangers
-        .get(&name)
-        .filter(|whose| **whose != Ownership::Ours)
-    {
+        .iter()
+        .find(|(taken, whose)| taken.eq_ignore_ascii_case(&name) && **whose != Ownership::Ours);
+    if let Some((_, whose)) = stranger {
         return Err(Refusal::new(
             Reason::NameInUse,
             format!(

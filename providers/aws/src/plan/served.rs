@@ -131,7 +131,7 @@ fn publish(
         .iter()
         .flat_map(|(number, wish)| ports_of(wish.wire, *number));
     plan.publish = Publish::Show {
-        hostname: new.read.dns_name.to_lowercase(),
+        hostname: new.read.dns_name.clone(),
         ports: served.collect(),
     };
     // What is published is read in the status next time; until then both serve.

@@ -295,20 +295,92 @@ fn pods_that_come_back_while_they_drain_are_registered_again() {
 fn a_sweep_names_what_has_no_service_any_more() {
     let mut world = World::new();
     world.settle();
+    let orphans = orphans(&mut world);
+    assert_eq!(orphans.len(), 1);
+    assert_eq!(orphans[0].service, "shop/other");
+    let left = &orphans[0].left;
+    assert_eq!(
+        (
+            left.balancers.len(),
+            left.groups.len(),
+            left.security_groups.len(),
+            // Two ports to clients, two on the nodes.
+            left.rules.len()
+        ),
+        (1, 2, 1, 4)
+    );
+}
+
+fn orphans(world: &mut World) -> Vec<crate::Orphan> {
     let mut survey = crate::Survey::new("prod");
     while let Some(call) = survey.next_call().cloned() {
         survey.take(world.aws.call(&call));
     }
-    let inventory = survey.finish().unwrap();
     let living = [world.service.uid.clone()].into();
-    let orphans = inventory.orphans(&living);
-    assert_eq!(orphans.len(), 1);
-    assert_eq!(orphans[0].service, "shop/other");
-    assert_eq!(
-        (
-            orphans[0].left.balancers.len(),
-            orphans[0].left.groups.len()
-        ),
-        (1, 2)
-    );
+    survey.finish().unwrap().orphans(&living)
+}
+
+#[test]
+fn a_security_group_that_is_left_alone_is_named_and_goes() {
+    let mut world = World::new();
+    for action in ["DeleteSecurityGroup", "RevokeSecurityGroupIngress"] {
+        world.aws.denied.insert(action.to_owned());
+    }
+    let mine = std::mem::replace(&mut world.service.uid, "uid-other".to_owned());
+    world.deleted = true;
+    for _ in 0..8 {
+        world.round().unwrap();
+        world.aws.pass(60);
+    }
+    world.aws.denied.clear();
+    world.service.uid = mine;
+    let orphans = orphans(&mut world);
+    let left = &orphans[0].left;
+    assert_eq!((left.balancers.len(), left.groups.len()), (0, 0));
+    assert_eq!((left.security_groups.len(), left.rules.len()), (1, 4));
+
+    world.service.uid.clone_from(&orphans[0].uid);
+    world.memory = crate::Memory::of_orphan(left, world.aws.now);
+    world.round().unwrap();
+    assert_eq!(world.ours(), Vec::<String>::new());
+    world.round().unwrap();
+    assert!(world.plan.gone, "nothing is waited for: {}", world.plan);
+}
+
+#[test]
+fn a_name_with_capitals_is_the_same_balancer_each_time() {
+    let mut world = World::new();
+    world.settings.cluster = "Prod_EU".to_owned();
+    world.annotate("name", Some("MyShop-Web"));
+    world.settle();
+    let shown = world.published.clone().unwrap();
+    assert_eq!(shown, shown.to_ascii_lowercase());
+    assert_eq!(served(&world, 80), Some(3));
+    // It is replaced once, and the old one goes.
+    world.annotate("scheme", Some("internet-facing"));
+    world.watched = vec![80];
+    world.settle();
+    assert_ne!(world.published.as_ref(), Some(&shown));
+    let balancers = world.ours();
+    let balancers = balancers.iter().filter(|line| line.starts_with("balancer"));
+    assert_eq!(balancers.count(), 1, "{:#?}", world.ours());
+}
+
+#[test]
+fn a_refusal_that_speaks_of_the_network_raises_doubt_about_what_was_read() {
+    let mut world = World::new();
+    for subnet in ["subnet-private-a", "subnet-private-b", "subnet-private-c"] {
+        world.aws.subnets.remove(subnet);
+    }
+    world.round().unwrap();
+    assert!(world.outcome.doubts_network, "{:?}", world.outcome);
+    // A subnet that is named and not known may have come since.
+    world.annotate("subnets", Some("subnet-new"));
+    world.round().unwrap();
+    assert!(world.plan.doubts_network(), "{}", world.plan);
+    assert!(!world.outcome.doubts_network);
+    world.annotate("subnets", None);
+    world.annotate("scheme", Some("sideways"));
+    world.round().unwrap();
+    assert!(!world.plan.doubts_network(), "{}", world.plan);
 }

@@ -155,11 +155,31 @@ fn who_misses_something_has_it_read_again_but_not_at_will() {
     refresh(&mut cache, aws, &seek);
     let mut calls = 0;
     for _ in 0..60 {
-        cache.doubt();
+        cache.doubt(aws.now);
         calls += refresh(&mut cache, aws, &seek);
         aws.pass(1);
     }
     assert_eq!(calls, 6);
+}
+
+#[test]
+fn what_is_missed_while_the_network_is_read_is_read_once_more() {
+    let mut world = World::new();
+    let aws = &mut world.aws;
+    let mut cache = NetworkCache::new("prod", Some("vpc-1"));
+    let seek = sought(&["i-1"]);
+    let mut reading = cache.due(&seek, aws.now).unwrap();
+    aws.pass(1);
+    cache.doubt(aws.now);
+    while let Some(call) = reading.next_call() {
+        reading.take(aws.call(&call));
+    }
+    cache.take(reading.finish()).unwrap();
+    let due = cache.next_due(&seek).unwrap();
+    assert_eq!(due.since(aws.now), 29);
+    aws.pass(29);
+    assert_eq!(refresh(&mut cache, aws, &seek), 6);
+    assert_eq!(cache.next_due(&seek).unwrap().since(aws.now), 600);
 }
 
 #[test]

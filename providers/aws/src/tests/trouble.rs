@@ -55,7 +55,7 @@ fn a_name_that_becomes_anothers_between_look_and_create_is_disowned() {
                 world.owner().tags(Role::SecurityGroup),
             ))
             .map(|reply| match reply {
-                Reply::SecurityGroups(ids) => ids.first().unwrap().clone(),
+                Reply::SecurityGroups(found) => found.keys().next().unwrap().clone(),
                 _ => panic!(),
             })
             .unwrap(),
