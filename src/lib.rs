@@ -8,6 +8,7 @@ pub mod api;
 pub mod cli;
 pub mod cluster;
 pub mod controller;
+pub mod heap;
 pub mod ipam;
 #[cfg(feature = "lab")]
 pub mod lab;
