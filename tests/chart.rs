@@ -355,10 +355,12 @@ fn what_is_chosen_is_what_is_made() {
     assert_eq!(pods["volumes"][0]["secret"]["secretName"], "our-keys");
     assert_eq!(pods["imagePullSecrets"], json!([{ "name": "registry" }]));
     let network = of("NetworkPolicy", "herald-controller");
-    assert_eq!(
-        network["spec"]["egress"][0]["ports"],
-        json!([{ "protocol": "TCP", "port": 6443 }])
-    );
+    let ports = network["spec"]["egress"][0]["ports"]
+        .as_array()
+        .unwrap()
+        .iter();
+    let ports: Vec<_> = ports.map(|port| port["port"].as_u64().unwrap()).collect();
+    assert_eq!(ports, [6443, 443], "the API server, and AWS");
     assert!(network["spec"]["ingress"][0]["from"].is_array());
 
     let written = yaml(&read("deploy/alerts/herald.rules.yaml"));
@@ -402,6 +404,27 @@ fn definitions_outlive_the_release() {
             "keep"
         );
     }
+}
+
+#[test]
+fn the_notes_say_the_next_command() {
+    let Some(helm) = Helm::found() else { return };
+    let notes = |values: &Value| helm.render(values).unwrap()["herald/templates/NOTES.txt"].clone();
+    let default = notes(&json!({}));
+    for command in [
+        "rollout status deployment/herald-controller",
+        "rollout status daemonset/herald-agent",
+        "kind: AddressPool",
+        "kubectl label namespace herald-system",
+    ] {
+        assert!(default.contains(command), "{default}");
+    }
+    let aws = notes(&values("aws"));
+    assert!(
+        !aws.contains("herald-agent") && !aws.contains("AddressPool"),
+        "{aws}"
+    );
+    assert!(!aws.contains("label namespace"), "{aws}");
 }
 
 #[test]
@@ -546,7 +569,7 @@ fn contradictions_are_refused_in_words() {
     }
 }
 
-/// `helm install`, `upgrade` and `uninstall` as people type them, from an older release on.
+/// `helm install`, `upgrade`, `rollback` and `uninstall` as people type them, from an older release on.
 #[tokio::test(flavor = "multi_thread")]
 async fn helm_installs_upgrades_and_takes_away() {
     let Some(helm) = Helm::found() else { return };
@@ -612,6 +635,10 @@ async fn helm_installs_upgrades_and_takes_away() {
     let controller = workload("Deployment", "herald-controller").unwrap();
     assert_eq!(controller["spec"]["replicas"], 3);
     assert!(workload("DaemonSet", "herald-agent").is_err());
+
+    act("rollback", CHART, json!({})).await;
+    assert_eq!(definition(), json!(["old"]));
+    assert!(workload("DaemonSet", "herald-agent").is_ok());
 
     act("uninstall", CHART, json!({})).await;
     assert!(workload("Deployment", "herald-controller").is_err());

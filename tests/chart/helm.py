@@ -21,6 +21,8 @@ def answer():
             config.install(chart, "herald", values, namespace=release["namespace"], create_namespace=True)
         elif what == "upgrade":
             config.upgrade(chart, "herald", values, namespace=release["namespace"])
+        elif what == "rollback":
+            config.rollback("herald")
         elif what == "uninstall":
             config.uninstall("herald")
     return {}

@@ -39,7 +39,7 @@ impl Helm {
         answer.unwrap()["said"].as_array().unwrap().clone()
     }
 
-    /// `helm install`, `upgrade` or `uninstall` of a chart, on the cluster of a kubeconfig.
+    /// `helm install`, `upgrade`, `rollback` or `uninstall` of a chart, on the cluster of a kubeconfig.
     pub fn act(
         &self,
         what: &str,
