@@ -8,7 +8,7 @@
 //!   Picture ──View (the query)──▶ findings, pools, conflicts, Services, moves, nodes, words ──Html──▶ document
 //! ```
 //!
-//! Every value comes from somebody who may mean ill (names, annotations, messages, Events): [`html::Html`] takes markup
+//! Every value comes from somebody who may mean ill (names, annotations, messages, Events): `html` takes markup
 //! only as literals, and escapes the rest.
 
 mod conflicts;

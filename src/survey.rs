@@ -18,6 +18,7 @@ mod moves;
 mod nodes;
 mod pools;
 mod report;
+mod said;
 mod services;
 
 pub use conflicts::{Conflict, conflicts};

@@ -88,6 +88,11 @@ async fn it_changes_nothing_and_lets_nobody_in_by_a_name() {
     assert_eq!(served.get("/?page=first").await.status, 400);
     assert_eq!(served.get("/nothing").await.status, 404);
     served.stop().await;
+
+    // Reached through loopback all the same, as by `kubectl port-forward`.
+    let served = Served::start_at(&cluster, "0.0.0.0:0").await;
+    assert_eq!(served.ask("GET", "/", "evil.example").await.status, 421);
+    served.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

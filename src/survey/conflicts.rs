@@ -82,7 +82,7 @@ fn of_checks(report: &Report) -> impl Iterator<Item = Conflict> {
         interface: Some(check.interface.clone()),
         mac: check.mac.clone(),
         since: Some(check.since.clone()),
-        message: super::services::failure(&report.node, check),
+        message: super::said::failure(&report.node, check),
         ..blank()
     })
 }

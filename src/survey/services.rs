@@ -1,12 +1,14 @@
 //! Services and announcements brought together: one line for each address. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::Serialize;
 
-use super::{Report, agents::Agents};
+use super::{
+    Report,
+    agents::Agents,
+    said::{Announced, Said, announced, distinct, nodes, owners},
+};
 use crate::{
-    api::{self, AnnouncedAddress, AnnouncementState, CheckOutcome, FailedCheck, Provider, Reason},
+    api::{self, Provider, Reason},
     world::{ConditionRecord, IngressRecord, ServiceRecord, TrafficPolicy},
 };
 
@@ -76,19 +78,6 @@ impl Line {
     }
 }
 
-/// What the nodes say.
-#[derive(Default)]
-struct Said<'a> {
-    /// Of each address, by node.
-    addresses: BTreeMap<&'a str, Vec<(&'a str, &'a AnnouncedAddress)>>,
-    /// Failed checks of each address, with the node that checks.
-    unreached: BTreeMap<&'a str, Vec<(&'a str, &'a FailedCheck)>>,
-    /// The addresses that nodes have themselves.
-    own: BTreeSet<&'a str>,
-    /// Some node announces more than its list has room for.
-    cut: bool,
-}
-
 /// Whether a Service of type LoadBalancer says that it is Herald's, or Herald says so.
 #[must_use]
 pub fn is_heralds(service: &ServiceRecord) -> bool {
@@ -116,22 +105,10 @@ pub fn survey<'a>(
     services: impl IntoIterator<Item = &'a ServiceRecord>,
     reports: impl IntoIterator<Item = &'a Report>,
 ) -> Status {
-    let mut said = Said::default();
+    let reports: Vec<_> = reports.into_iter().collect();
     let mut agents = Agents::default();
-    for report in reports {
-        agents.take(report);
-        said.cut |= report.is_cut();
-        said.own.extend(report.own.iter().map(String::as_str));
-        for address in &report.addresses {
-            let of_address = said.addresses.entry(&address.address).or_default();
-            of_address.push((&report.node, address));
-        }
-        for check in &report.unreached {
-            let of_address = said.unreached.entry(&check.address).or_default();
-            of_address.push((&report.node, check));
-        }
-    }
-    said.addresses.values_mut().for_each(drop_outdated);
+    reports.iter().for_each(|report| agents.take(report));
+    let said = Said::of(&reports);
     let mut services: Vec<_> = services
         .into_iter()
         .flat_map(|service| lines(service, &said))
@@ -166,10 +143,7 @@ fn lines(service: &ServiceRecord, said: &Said<'_>) -> Vec<Line> {
     }
     let line = |address: String| {
         let is_of_node = is_on_nodes(service) || said.own.contains(address.as_str());
-        let unreached = said.unreached.get(address.as_str());
-        let unreached = unreached.map_or(&[][..], Vec::as_slice);
-        let heard = said.addresses.get(address.as_str());
-        let heard = heard.map_or(&[][..], Vec::as_slice);
+        let (heard, unreached) = said.of_address(&address);
         let announced = match (holds, is_of_node) {
             // Why it is in a state that it should not be in matters more than who announces it.
             (false, _) => Announced::new(false, &blank.state, &blank.message),
@@ -253,116 +227,6 @@ fn unlisted(service: &ServiceRecord) -> Announced {
     }
 }
 
-struct Announced {
-    well: bool,
-    state: String,
-    message: String,
-    /// Where it is not what the owners say.
-    since: Option<String>,
-}
-
-impl Announced {
-    fn new(well: bool, state: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            well,
-            state: state.into(),
-            message: message.into(),
-            since: None,
-        }
-    }
-}
-
-/// What the nodes make of an address.
-fn announced(said: &[(&str, &AnnouncedAddress)], unreached: &[(&str, &FailedCheck)]) -> Announced {
-    // A node that may not announce it says nothing of those that do, perhaps on another segment.
-    let is_announced = owners(said).next().is_some();
-    let trouble = said.iter().find(|(_, a)| match a.state {
-        AnnouncementState::Announcing => false,
-        AnnouncementState::NotCandidate => !is_announced,
-        _ => true,
-    });
-    if let Some((node, address)) = trouble {
-        let message = match &address.message {
-            Some(message) => format!("{node}: {message}"),
-            None => format!("on node {node}"),
-        };
-        return Announced {
-            since: Some(address.since.clone()),
-            ..Announced::new(false, format!("{:?}", address.state), message)
-        };
-    }
-    // A check of a former owner says nothing of the present one.
-    let owners = nodes(said);
-    let unreached = unreached
-        .iter()
-        .find(|(_, check)| owners.contains(&check.owner.as_str()));
-    if let Some((node, check)) = unreached {
-        return Announced {
-            since: Some(check.since.clone()),
-            ..Announced::new(false, format!("{:?}", check.outcome), failure(node, check))
-        };
-    }
-    match owners.as_slice() {
-        [] => Announced::new(false, "Unannounced", "no node announces it"),
-        [_] => Announced::new(true, "Announcing", ""),
-        nodes => {
-            let message = format!(
-                "announced by {}: right only if each is on a segment of its own",
-                nodes.join(" and ")
-            );
-            Announced::new(true, "Announcing", message)
-        }
-    }
-}
-
-/// What a failed check means, for people.
-pub(super) fn failure(node: &str, check: &FailedCheck) -> String {
-    let FailedCheck {
-        interface, owner, ..
-    } = check;
-    match check.outcome {
-        CheckOutcome::Unanswered => format!(
-            "{node} asked on {interface} and nobody answers, though {owner} announces it: does the network drop ARP or NDP?"
-        ),
-        CheckOutcome::WrongMac => {
-            let mac = check.mac.as_deref().unwrap_or("another host");
-            format!("{node} asked on {interface} and {mac} answers, which is not {owner}")
-        }
-    }
-}
-
-/// Drops what dead nodes said last: of two that announce an address on interfaces of one name the later is believed.
-fn drop_outdated<'a>(said: &mut Vec<(&'a str, &'a AnnouncedAddress)>) {
-    let mut latest: BTreeMap<&str, &str> = BTreeMap::new();
-    let announcing = |a: &AnnouncedAddress| a.state == AnnouncementState::Announcing;
-    for owner in said.iter().map(|(_, a)| *a).filter(|a| announcing(a)) {
-        let since = latest.entry(&owner.interface).or_default();
-        *since = (*since).max(&owner.since);
-    }
-    said.retain(|(_, a)| {
-        !announcing(a) || latest.get(a.interface.as_str()) == Some(&a.since.as_str())
-    });
-}
-
-fn owners<'a>(
-    said: &'a [(&'a str, &'a AnnouncedAddress)],
-) -> impl Iterator<Item = &'a (&'a str, &'a AnnouncedAddress)> {
-    said.iter()
-        .filter(|(_, a)| a.state == AnnouncementState::Announcing)
-}
-
-fn nodes<'a>(said: &[(&'a str, &AnnouncedAddress)]) -> Vec<&'a str> {
-    distinct(
-        said.iter()
-            .filter(|(_, a)| a.state == AnnouncementState::Announcing)
-            .map(|(node, _)| *node),
-    )
-}
-
-fn distinct<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
-    items.collect::<BTreeSet<_>>().into_iter().collect()
-}
-
 const fn policy(policy: TrafficPolicy) -> &'static str {
     match policy {
         TrafficPolicy::Cluster => "Cluster",
@@ -375,7 +239,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::cluster;
+    use crate::{cluster, world::samples};
 
     fn balancer(class: &str, reason: &str, mode: &str) -> ServiceRecord {
         let service = json!({
@@ -531,5 +395,92 @@ mod tests {
             );
             assert_eq!(status.well, well);
         }
+    }
+
+    #[test]
+    fn a_balancer_in_the_cloud_is_told_by_its_name_and_its_condition() {
+        let provisioned = |holds: bool| {
+            let mut service = samples::service("nlb");
+            service.class = Some(api::CLASS_AWS_NLB.to_owned());
+            service.ingress = vec![IngressRecord {
+                ip: None,
+                hostname: Some("a.example".to_owned()),
+                ip_mode: None,
+                ports: Vec::new(),
+            }];
+            service.provisioned = Some(Box::new(ConditionRecord {
+                holds,
+                reason: if holds { "Provisioned" } else { "NoSubnets" }.to_owned(),
+                message: "because".to_owned(),
+                since: "2026-01-01T00:00:00Z".to_owned(),
+            }));
+            service
+        };
+        for (holds, state) in [(true, "Provisioned"), (false, "NoSubnets")] {
+            let status = survey([&provisioned(holds)], []);
+            let line = status.services.first().unwrap();
+            assert_eq!((line.well, line.state.as_str()), (holds, state));
+            assert_eq!(
+                (line.hostname.as_deref(), line.address.as_deref()),
+                (Some("a.example"), None)
+            );
+            assert_eq!(line.since.as_deref(), Some("2026-01-01T00:00:00Z"));
+        }
+        let mut unserved = provisioned(false);
+        unserved.ingress.clear();
+        let status = survey([&unserved], []);
+        assert_eq!(status.services.first().unwrap().state, "NoSubnets");
+    }
+
+    #[test]
+    fn an_address_beyond_a_nodes_list_is_told_by_the_condition() {
+        let mut service = balancer("herald.dev/layer2", "Allocated", "VIP");
+        let announced = |holds, reason: &str| {
+            Some(Box::new(ConditionRecord {
+                holds,
+                reason: reason.to_owned(),
+                message: "10.0.0.7 by node a (eth0)".to_owned(),
+                since: "2026-01-01T00:00:09Z".to_owned(),
+            }))
+        };
+        let mut full = report("a", None, "10.9.9.9");
+        full.counts.announcing = 1_001;
+        for (condition, state, well) in [
+            (announced(true, "Announcing"), "Announcing", true),
+            (announced(false, "NoEndpoint"), "NoEndpoint", false),
+            (None, "Unannounced", false),
+        ] {
+            service.announced = condition;
+            let status = survey([&service], [&full]);
+            let line = status.services.first().unwrap();
+            assert_eq!((line.state.as_str(), line.well), (state, well));
+        }
+        service.announced = announced(true, "Announcing");
+        full.counts.announcing = 0;
+        let status = survey([&service], [&full]);
+        let line = status.services.first().unwrap();
+        assert_eq!(line.state, "Unannounced", "the list is whole");
+    }
+
+    #[test]
+    fn lines_come_by_namespace_and_name_and_say_since_when() {
+        let in_namespace = |namespace: &str| {
+            let mut service = samples::service("web");
+            service.key.namespace = namespace.to_owned();
+            service
+        };
+        // As the API server lists them.
+        let services = ["team-a", "team"].map(in_namespace);
+        let status = survey(&services, []);
+        let told = status.services.iter().map(|line| line.namespace.as_str());
+        assert_eq!(told.collect::<Vec<_>>(), ["team", "team-a"]);
+        assert_eq!(status.services.first().unwrap().since, None, "Pending");
+
+        let service = balancer("herald.dev/layer2", "Allocated", "VIP");
+        let mut conflict = report("a", Some("Conflict"), "10.9.9.9");
+        conflict.addresses[0].since = "2026-01-01T00:00:05Z".into();
+        let status = survey([&service], [&conflict]);
+        let since = status.services.first().unwrap().since.clone();
+        assert_eq!(since.as_deref(), Some("2026-01-01T00:00:05Z"));
     }
 }

@@ -108,7 +108,9 @@ pub async fn serve(
         .route("/metrics", get(metrics))
         .with_state(Arc::new(Served { health, registry }))
         .merge(more);
-    axum::serve(listener, router).await
+    // Handlers may want to know who asks.
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).await
 }
 
 fn verdict(good: bool, otherwise: &'static str) -> (StatusCode, &'static str) {

@@ -33,9 +33,14 @@ pub struct Answer {
 impl Served {
     /// Runs until it serves.
     pub async fn start(cluster: &Cluster) -> Self {
+        Self::start_at(cluster, "127.0.0.1:0").await
+    }
+
+    /// The same, at this address.
+    pub async fn start_at(cluster: &Cluster, http: &str) -> Self {
         let (directory, kubeconfig) = cluster.kubeconfig("");
         let mut child = Command::new(env!("CARGO_BIN_EXE_herald"))
-            .args(["controller", "--http", "127.0.0.1:0"])
+            .args(["controller", "--http", http])
             .env("KUBECONFIG", &kubeconfig)
             .env("NO_COLOR", "1")
             .env_remove("HERALD_LOG")

@@ -8,7 +8,7 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::{Query, Request, State},
+    extract::{ConnectInfo, Query, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{Html, IntoResponse, Response},
@@ -40,7 +40,11 @@ pub(super) fn routes(visits: Visits, address: SocketAddr) -> Router {
         .layer(middleware::from_fn_with_state(local, guard))
 }
 
+/// Whatever stands at a loopback address, or is reached through one as by `kubectl port-forward`, may ask nobody who he
+/// is.
 async fn guard(State(local): State<bool>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let local = local || peer.is_some_and(|ConnectInfo(peer)| peer.ip().is_loopback());
     if local && !is_direct(request.headers()) {
         return (StatusCode::MISDIRECTED_REQUEST, NAMED).into_response();
     }
@@ -50,8 +54,8 @@ async fn guard(State(local): State<bool>, request: Request, next: Next) -> Respo
 const NAMED: &str = "Nobody reaches this page by a name, but by 127.0.0.1 or localhost: else a page of somebody else's, \
     whose name is made to lead here, could read it.\n";
 
-/// Whether the host was asked by an address, or as `localhost`. Whatever stands at a loopback address asks nobody who
-/// he is, so a browser must not be led here by a name that its user does not know of (DNS rebinding).
+/// Whether the host was asked by an address, or as `localhost`: a browser must not be led here by a name that its user
+/// does not know of (DNS rebinding).
 fn is_direct(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(header::HOST) else {
         return true;
