@@ -28,6 +28,7 @@ mod metrics;
 mod mind;
 mod moves;
 mod prompt;
+mod reach;
 mod records;
 mod report;
 mod requests;

@@ -52,7 +52,7 @@ impl<'a> Cluster<'a> {
             std::fs::create_dir_all(logs)?;
         }
         let plane = ControlPlane::start(segment)?;
-        plane.create_node(json!({ "name": NODE }))?;
+        plane.create_node(json!({ "name": NODE }), 1)?;
         plane.create(json!({
             "apiVersion": "herald.dev/v1alpha1", "kind": "AddressPool", "metadata": { "name": "lan" },
             "spec": { "addresses": POOL, "advertise": [{ "layer2": { "interfaces": ["eth0"] } }] },

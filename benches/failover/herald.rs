@@ -185,7 +185,10 @@ fn install(plane: &ControlPlane, nodes: usize) -> anyhow::Result<()> {
         } else {
             "none".to_owned()
         };
-        plane.create_node(json!({ "name": name(node), "labels": { "rank": rank } }))?;
+        plane.create_node(
+            json!({ "name": name(node), "labels": { "rank": rank } }),
+            node + 1,
+        )?;
     }
     let preferred = (0..RANKED).map(|rank| {
         json!({ "weight": 100 - 10 * rank, "nodeSelector": { "matchLabels": { "rank": rank.to_string() } } })

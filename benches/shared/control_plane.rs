@@ -63,11 +63,14 @@ impl ControlPlane {
         created.map(drop).map_err(|status| anyhow!("{status}"))
     }
 
-    /// A Node that is ready.
-    pub fn create_node(&self, metadata: Value) -> anyhow::Result<()> {
+    /// A Node that is ready, and whose InternalIP is on the network of the API server.
+    pub fn create_node(&self, metadata: Value, number: usize) -> anyhow::Result<()> {
         self.create(json!({
             "apiVersion": "v1", "kind": "Node", "metadata": metadata,
-            "status": { "conditions": [{ "type": "Ready", "status": "True", "reason": "Bench", "message": "" }] },
+            "status": {
+                "addresses": [{ "type": "InternalIP", "address": format!("10.99.0.{number}") }],
+                "conditions": [{ "type": "Ready", "status": "True", "reason": "Bench", "message": "" }],
+            },
         }))
     }
 

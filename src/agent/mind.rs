@@ -18,6 +18,7 @@ use super::{
     lookup::{Published, Strangers},
     memory::{Last, Memory},
     moves::{Move, tell},
+    reach::Reach,
     requests::Requests,
     soundness::Readiness,
     survey::Desk,
@@ -77,6 +78,7 @@ pub(super) struct Mind {
     /// The hardware addresses of all Herald nodes ever known.
     herald_macs: BTreeSet<Mac>,
     strangers: Strangers,
+    reach: Reach,
     pub(super) rivals: BTreeMap<Place, Rival>,
     pub(super) failing: BTreeMap<Place, String>,
     pub(super) checks: Checks,
@@ -107,6 +109,7 @@ impl Mind {
             concluded_at: Time::ZERO,
             herald_macs: BTreeSet::new(),
             strangers: Strangers::default(),
+            reach: Reach::default(),
             rivals: BTreeMap::new(),
             failing: BTreeMap::new(),
             output: Output::default(),
@@ -138,6 +141,7 @@ impl Mind {
                 };
                 self.claims.recall(self.recalled.epochs(index));
                 self.links = links;
+                self.stale = true;
             }
             Report::Answered {
                 place,
@@ -277,6 +281,11 @@ impl Mind {
         })
     }
 
+    /// The links on which there is no peer to speak with.
+    pub(super) fn silent_links(&self) -> BTreeSet<IfIndex> {
+        self.reach.silent(&self.links)
+    }
+
     /// Where the nodes are, as last known.
     pub(super) fn node_addresses(&self) -> &Arc<NodeAddresses> {
         &self.node_addresses
@@ -335,6 +344,8 @@ impl Mind {
             (BTreeMap::clone(nodes), BTreeMap::clone(addresses))
         };
         self.gates.notice(now, unix, &mut addresses, !self.started);
+        let pools = self.watched.pools.iter().map(|(_, pool)| &**pool);
+        self.reach.learn(&self.links, pools, &addresses);
         self.started = true;
         let cluster = Cluster {
             nodes: Arc::new(nodes),

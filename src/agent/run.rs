@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use herald_layer2::Layer2;
-use herald_spi::{Announcer as _, NodeName, Report, Time};
+use herald_spi::{Announcer as _, NodeName, Pulse, Report, Time};
 use k8s_openapi::{
     api::{
         core::v1::{Node, Service},
@@ -44,6 +44,7 @@ use super::{
 use crate::{
     api::{AddressAllocation, AddressPool, AgentFacts, HostFacts, WireSurvey},
     cluster::{self, Reachability, pump},
+    heap,
     membership::{self, Incarnation, Peers, Setup, View},
     telemetry::{self, Health},
 };
@@ -69,6 +70,9 @@ pub struct Options {
 
 /// Watch events that wait for the loop; a full channel slows the watches down.
 const INBOX: usize = 1024;
+/// Objects are listed so many at a time. A page is read whole, with all that the agent keeps nothing of, and the memory
+/// that it takes for a moment stays with the process.
+const PAGE: u32 = 100;
 /// Reports of the provider that wait for the loop. It is read at once, so a full one means a stuck loop.
 const REPORTS: usize = 16_384;
 /// How long changes are gathered before conclusions are drawn.
@@ -103,7 +107,8 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     health.beat();
 
     let (report_sender, reports) = mpsc::channel(REPORTS);
-    let layer2 = start_layer2(report_sender, options.times)?;
+    let pulse = Arc::<Pulse>::default();
+    let layer2 = start_layer2(report_sender, options.times, Arc::clone(&pulse))?;
     let _first_time = metrics.parts.layer2.set(layer2.counters());
     let origin = Instant::now();
     let state_file = options
@@ -126,6 +131,7 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         keys: read.keys,
         port: options.peer_port,
         origin,
+        pulse,
     };
     let silence = CancellationToken::new();
     prompt::tell();
@@ -159,6 +165,8 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     let (impaired_sender, impaired) = watch::channel(false);
     tasks.spawn(soundness::watch_kube_proxy(impaired_sender));
     let (memory_sender, memories) = watch::channel(Arc::default());
+    let bursts = memories.clone();
+    tasks.spawn(async { heap::keep_small(bursts).await });
     tasks.spawn(memory::file::keep(
         state_file,
         options.node.clone(),
@@ -236,6 +244,7 @@ async fn start_peers(
 fn start_layer2(
     reports: mpsc::Sender<Report>,
     times: membership::Config,
+    pulse: Arc<Pulse>,
 ) -> anyhow::Result<Layer2> {
     let sink = move |report| {
         // The loop is gone, or so far behind that losing an answer is the least of it: the question is put again.
@@ -244,6 +253,7 @@ fn start_layer2(
     let options = herald_layer2::Options {
         // Peers wait for a dead time after the last heartbeat, and have asked the wire by then.
         lost_after: times.dead_after.saturating_sub(times.heartbeat),
+        pulse: Some(pulse),
         ..herald_layer2::Options::default()
     };
     Layer2::start(options, sink).context("cannot announce on this node")
@@ -265,7 +275,7 @@ fn incarnation(recalled: &Memory) -> Incarnation {
 
 fn watch(client: &Client, sender: &mpsc::Sender<Watch>, tasks: &mut JoinSet<()>) {
     let reachability = Reachability::default();
-    let config = || watcher::Config::default().page_size(500);
+    let config = || watcher::Config::default().page_size(PAGE);
     let balancers = config().fields("spec.type=LoadBalancer");
     let of_services = config().labels("kubernetes.io/service-name,!service.kubernetes.io/headless");
     macro_rules! pump {
@@ -465,6 +475,7 @@ impl Turning {
             return;
         };
         self.layer2.set_desired(Arc::new(desired));
+        self.peers.set_silent(self.mind.silent_links());
         self.peers.set_claims(claims);
         self.tell_moves(now);
         self.survey(now);

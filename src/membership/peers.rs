@@ -1,8 +1,12 @@
 //! The handle on the running protocol.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+};
 
-use herald_spi::{IfIndex, Links, NodeName};
+use herald_spi::{IfIndex, Links, NodeName, Pulse};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +30,8 @@ pub struct Setup {
     pub port: u16,
     /// What [`herald_spi::Time::ZERO`] is in the whole agent.
     pub origin: Instant,
+    /// Where the task tells other threads that it speaks.
+    pub pulse: Arc<Pulse>,
 }
 
 /// Why an agent cannot hear its peers at all.
@@ -64,6 +70,7 @@ pub type Problems = BTreeMap<IfIndex, String>;
 #[derive(Clone, Debug)]
 pub(super) struct Wishes {
     pub(super) links: Arc<Links>,
+    pub(super) silent: Arc<BTreeSet<IfIndex>>,
     pub(super) nodes: Arc<NodeAddresses>,
     pub(super) claims: Arc<OwnClaims>,
     pub(super) settled: bool,
@@ -104,6 +111,7 @@ impl Peers {
             keys,
             port,
             origin,
+            pulse,
         } = setup;
         let config = config.check()?;
         socket::try_port(port).map_err(|error| match error.kind() {
@@ -115,6 +123,7 @@ impl Peers {
         let core = Membership::new(config, me, incarnation, keys.clone(), rand::random());
         let wishes = Wishes {
             links: Arc::default(),
+            silent: Arc::default(),
             nodes: Arc::default(),
             claims: Arc::default(),
             settled: false,
@@ -129,7 +138,7 @@ impl Peers {
             problems: seen_problems,
             counters: Arc::clone(core.counters()),
         };
-        let driver = run::Driver::new(core, origin, port, view, problems);
+        let driver = run::Driver::new(core, origin, port, pulse, view, problems);
         Ok((peers, run::spawn(driver, wishes, wished, stop)))
     }
 
@@ -138,6 +147,18 @@ impl Peers {
     pub fn set_links(&self, links: impl Into<Arc<Links>>) {
         let links = links.into();
         self.wishes.send_modify(|wishes| wishes.links = links);
+    }
+
+    /// The links on which there is nobody to speak with, though they are up: no sockets there. Peers hear of their
+    /// carrier all the same.
+    pub fn set_silent(&self, silent: BTreeSet<IfIndex>) {
+        self.wishes.send_if_modified(|wishes| {
+            let changed = *wishes.silent != silent;
+            if changed {
+                wishes.silent = Arc::new(silent);
+            }
+            changed
+        });
     }
 
     /// Where the nodes of the cluster are, this one among them: the second path opens on this node's address, and goes to

@@ -12,7 +12,7 @@
 //! bears.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
     pin::pin,
     sync::Arc,
@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use herald_spi::{IfIndex, Links, Time};
+use herald_spi::{IfIndex, Links, Pulse, Time};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +43,9 @@ pub(super) struct Driver {
     core: Membership,
     origin: Instant,
     port: u16,
+    pulse: Arc<Pulse>,
     links: Arc<Links>,
+    silent: Arc<BTreeSet<IfIndex>>,
     ports: BTreeMap<IfIndex, Port>,
     nodes: Arc<NodeAddresses>,
     node_socket: Option<NodeSocket>,
@@ -74,6 +76,7 @@ impl Driver {
         core: Membership,
         origin: Instant,
         port: u16,
+        pulse: Arc<Pulse>,
         view: watch::Sender<Arc<View>>,
         problems: watch::Sender<Arc<Problems>>,
     ) -> Self {
@@ -81,7 +84,9 @@ impl Driver {
             core,
             origin,
             port,
+            pulse,
             links: Arc::default(),
+            silent: Arc::default(),
             ports: BTreeMap::new(),
             nodes: Arc::default(),
             node_socket: None,
@@ -124,6 +129,7 @@ impl Driver {
             if self.due() <= now {
                 self.feed(Input::Tick);
             }
+            self.pulse.beat();
         }
         self.feed(Input::Goodbye);
     }
@@ -143,8 +149,10 @@ impl Driver {
         if !Arc::ptr_eq(&granted.keys, &wishes.keys) {
             self.feed(Input::Keys(Keys::clone(&wishes.keys)));
         }
-        if !Arc::ptr_eq(&granted.links, &wishes.links) {
-            self.links = Arc::clone(&wishes.links);
+        let (links, silent) = (&wishes.links, &wishes.silent);
+        if !Arc::ptr_eq(&granted.links, links) || !Arc::ptr_eq(&granted.silent, silent) {
+            self.links = Arc::clone(links);
+            self.silent = Arc::clone(silent);
             self.open_ports();
         }
         if !Arc::ptr_eq(&granted.nodes, &wishes.nodes) {
@@ -169,11 +177,12 @@ impl Driver {
 
     /// Opens and closes sockets as the links ask for, and tells the core where it can listen.
     fn open_ports(&mut self) {
-        let links = Arc::clone(&self.links);
-        self.ports
-            .retain(|interface, _| links.contains_key(interface));
+        let (links, silent) = (Arc::clone(&self.links), Arc::clone(&self.silent));
+        let speaks =
+            |interface: &IfIndex| links.contains_key(interface) && !silent.contains(interface);
+        self.ports.retain(|interface, _| speaks(interface));
         let mut problems = Problems::new();
-        for (interface, link) in links.iter() {
+        for (interface, link) in links.iter().filter(|(interface, _)| speaks(interface)) {
             let port = self.ports.entry(*interface).or_default();
             if let Err(why) = port.adjust(link, self.port) {
                 problems.insert(*interface, why);
@@ -297,7 +306,12 @@ impl Driver {
                 Output::View(view) => {
                     self.view.send_replace(view);
                 }
-                Output::Notice(notice) => self.log(&notice),
+                Output::Notice(notice) => {
+                    if matches!(notice, Notice::Paused { .. }) {
+                        self.pulse.resume();
+                    }
+                    self.log(&notice);
+                }
             }
         }
         self.outputs = outputs;

@@ -120,7 +120,8 @@ pub enum Input {
 pub struct Claims {
     me: NodeName,
     config: Config,
-    posts: BTreeMap<Place, Post>,
+    /// Boxed, for the map has nearly as much room for what is not there as for what is.
+    posts: BTreeMap<Place, Box<Post>>,
     ears: BTreeMap<IfIndex, Ear>,
     calms: BTreeMap<IfIndex, Calm>,
     recalled: BTreeMap<Place, Epoch>,
@@ -252,7 +253,7 @@ impl Claims {
             let post = self
                 .posts
                 .entry(place)
-                .or_insert_with(|| Post::new(recalled.remove(&place)));
+                .or_insert_with(|| Box::new(Post::new(recalled.remove(&place))));
             let mut context = Context {
                 now,
                 me: &self.me,

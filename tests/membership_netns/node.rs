@@ -193,6 +193,7 @@ fn configure(number: usize, at: usize, family: Family) -> (IfIndex, Link) {
 
 pub(crate) fn setup(name: &str, key: &str) -> Setup {
     Setup {
+        pulse: Default::default(),
         config: Config::default(),
         me: NodeName::from(name),
         incarnation: Incarnation::starting(1, None),

@@ -9,6 +9,7 @@
 //! ```
 
 mod event_loop;
+mod standstill;
 
 use std::{
     fmt,
@@ -17,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use herald_spi::{Announcer, Desired, Report};
+use herald_spi::{Announcer, Desired, Pulse, Report};
 use tokio::{runtime, sync::watch};
 
 use crate::{counters::Counters, error::Layer2Error, prompt, select::Selection};
@@ -30,8 +31,10 @@ pub struct Options {
     pub selection: Selection,
     /// Decides about all jitter; from the clock if left out.
     pub seed: Option<u64>,
-    /// When this thread has stood still for so long another node may own what it owned.
+    /// When this node has stood still for so long another one may own what it owned.
     pub lost_after: Duration,
+    /// Where the thread of the heartbeats tells that this node speaks. Without it the thread wakes up often.
+    pub pulse: Option<Arc<Pulse>>,
 }
 
 impl Default for Options {
@@ -40,6 +43,7 @@ impl Default for Options {
             selection: Selection::default(),
             seed: None,
             lost_after: Duration::from_millis(300),
+            pulse: None,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The words that Herald and its providers share.
 //!
 //! Owns: names that must not be mixed up, the monotonic time that state machines take as an argument, what a
-//! network link is, and the boundary to the providers that announce addresses. Never: Kubernetes, tasks, sockets.
+//! network link is, the sign of life between an agent's threads, and the boundary to the providers that announce
+//! addresses. Never: Kubernetes, tasks, sockets.
 //!
 //! ```text
 //!   src/agent ──Desired──▶ Announcer (providers/layer2) ──frames──▶ the wire
@@ -14,6 +15,7 @@ pub mod link;
 pub mod mac;
 pub mod name;
 pub mod port;
+pub mod pulse;
 pub mod time;
 
 pub use announce::{Announcer, Desired, Duty, Gain, Place, Question, Report, Wonder};
@@ -21,4 +23,5 @@ pub use link::{IfIndex, Link, Links};
 pub use mac::Mac;
 pub use name::{NodeName, PoolName, ServiceKey};
 pub use port::{InvalidPort, Port, Protocol};
+pub use pulse::Pulse;
 pub use time::Time;

@@ -13,7 +13,7 @@ use tokio::{
     time,
 };
 
-use super::Options;
+use super::{Options, standstill::Standstill};
 use crate::{
     counters::{self, Counters},
     error::Layer2Error,
@@ -36,11 +36,7 @@ pub(super) struct EventLoop<S> {
     first_links: Option<Links>,
     counters: Arc<Counters>,
     statistics_at: Time,
-    /// The longest wait, so that a pause is noticed by a turn that comes late.
-    longest_wait: Duration,
-    /// A turn that comes so late means that the thread was paused (SIGSTOP, a frozen or starved machine). With the
-    /// longest wait before it that is the time after which what was owned may be lost.
-    pause: Duration,
+    standstill: Standstill,
     sink: S,
     outputs: Vec<Output>,
 }
@@ -49,7 +45,7 @@ pub(super) struct EventLoop<S> {
 enum Event {
     Desired(Arc<Desired>),
     Links(Links),
-    /// Frames, a deadline, or the heartbeat.
+    /// Frames, a deadline, or a look at whether time passed without this thread.
     Time,
     /// Nobody can wish any more.
     Stop,
@@ -81,8 +77,7 @@ impl<S: FnMut(Report)> EventLoop<S> {
             first_links: Some(first_links),
             counters,
             statistics_at: Time::ZERO,
-            longest_wait: options.lost_after * 3 / 10,
-            pause: options.lost_after * 7 / 10,
+            standstill: Standstill::new(options.lost_after, options.pulse, now()),
             sink,
             outputs: Vec::new(),
         })
@@ -90,17 +85,12 @@ impl<S: FnMut(Report)> EventLoop<S> {
 
     /// Runs until nobody can wish any more.
     pub(super) async fn run(mut self) -> Result<(), Layer2Error> {
-        let mut last = now();
-        let mut busy = sys::thread_time();
         loop {
-            let planned = self.deadline(last);
+            let planned = self.deadline();
             let event = self.wait(planned).await;
             let woken = now();
-            // Hard work is no pause.
-            let worked = sys::thread_time().saturating_sub(busy);
-            let late = woken.since(planned.max(last)).saturating_sub(worked);
-            if late > self.pause {
-                self.woke(woken, late);
+            if let Some(stood_still) = self.standstill.look(woken, planned) {
+                self.woke(woken, stood_still);
             }
             match event {
                 Event::Desired(desired) => self.feed(woken, Input::Desired(desired)),
@@ -113,16 +103,14 @@ impl<S: FnMut(Report)> EventLoop<S> {
                 Event::Blind => return Err(Layer2Error::Netlink("the watch ended".to_owned())),
             }
             self.turn(now());
-            last = woken;
-            busy += worked;
         }
     }
 
     /// When the next turn is due at the latest.
-    fn deadline(&self, last: Time) -> Time {
+    fn deadline(&self) -> Time {
         let planned = [self.machine.next_deadline(), self.sockets.next_deadline()];
-        let heartbeat = last + self.longest_wait;
-        planned.into_iter().flatten().fold(heartbeat, Time::min)
+        let look = self.standstill.next_look();
+        planned.into_iter().flatten().fold(look, Time::min)
     }
 
     async fn wait(&mut self, planned: Time) -> Event {
@@ -167,10 +155,10 @@ impl<S: FnMut(Report)> EventLoop<S> {
     }
 
     /// What queued up during a pause is old, and what it asks for may belong to another node by now.
-    fn woke(&mut self, now: Time, late: Duration) {
+    fn woke(&mut self, now: Time, stood_still: Duration) {
         let stale = self.sockets.drain(now);
         tracing::warn!(
-            late_ms = u64::try_from(late.as_millis()).unwrap_or(u64::MAX),
+            stood_still_ms = u64::try_from(stood_still.as_millis()).unwrap_or(u64::MAX),
             stale,
             "was paused"
         );
