@@ -1,5 +1,7 @@
 //! Whether the nodes' kernels and kube-proxies let announced addresses work.
 
+use ipnet::IpNet;
+
 use super::{Facts, Findings, Word, install::some};
 use crate::api::{HostFacts, InterfaceFacts};
 
@@ -104,7 +106,7 @@ fn loose(interface: &InterfaceFacts) -> Option<String> {
 }
 
 fn interfaces(facts: &Facts, object: &str, host: &HostFacts, findings: &mut Findings) {
-    for interface in host.interfaces.iter().filter(|it| announces(facts, it)) {
+    for interface in host.interfaces.iter().filter(|it| announces_v4(facts, it)) {
         let name = &interface.name;
         if interface.arp_ignore == Some(IGNORE_ALL) {
             findings.warn(
@@ -140,29 +142,30 @@ fn interfaces(facts: &Facts, object: &str, host: &HostFacts, findings: &mut Find
 }
 
 /// Whether IPv4 addresses of some pool are announced there, as far as its subnets and its name tell.
-fn announces(facts: &Facts, interface: &InterfaceFacts) -> bool {
-    let subnets: Vec<ipnet::Ipv4Net> = interface
-        .subnets
-        .iter()
-        .filter_map(|net| net.parse().ok())
-        .collect();
+fn announces_v4(facts: &Facts, interface: &InterfaceFacts) -> bool {
+    announces(facts, interface, |net| matches!(net, IpNet::V4(_)))
+}
+
+/// Whether addresses of some pool are announced on one of the interface's subnets that are `meant`, or by its name.
+pub(super) fn announces(
+    facts: &Facts,
+    interface: &InterfaceFacts,
+    meant: impl Fn(&IpNet) -> bool,
+) -> bool {
+    let subnets = interface.subnets.iter().filter_map(|net| net.parse().ok());
+    let subnets: Vec<IpNet> = subnets.filter(meant).collect();
     facts.pools().iter().any(|pool| {
-        let named = pool
-            .rules
-            .iter()
-            .filter_map(|rule| rule.interfaces.as_ref());
-        let is_named = named.flatten().any(|name| *name == interface.name);
-        let ranges = pool
-            .pool
-            .as_ref()
-            .map(|pool| pool.ranges.as_slice())
-            .unwrap_or_default();
-        let fits = |net: &ipnet::Ipv4Net| {
-            let (first, last) = (net.network().into(), net.broadcast().into());
+        let ranges = pool.pool.as_ref().map(|pool| pool.ranges.as_slice());
+        let ranges = ranges.unwrap_or_default();
+        let fits = |net: &IpNet| {
+            let (first, last) = (net.network(), net.broadcast());
             ranges
                 .iter()
                 .any(|range| range.overlap(first, last).is_some())
         };
-        is_named || subnets.iter().any(fits)
+        pool.rules.iter().any(|rule| match &rule.interfaces {
+            Some(names) => names.contains(&interface.name),
+            None => subnets.iter().any(fits),
+        })
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Facts, Findings, Word, install::some};
+use super::{Facts, Findings, Word, install::some, kernel::announces};
 use crate::api::{DropReason, UnheardReason};
 
 /// Further apart than that, clocks make times in logs and reports useless, and tell an agent's lives apart wrongly.
@@ -147,7 +147,8 @@ fn heartbeats(facts: &Facts, findings: &mut Findings) {
     }
 }
 
-/// Agents that hear fewer others than there are in their subnets: who was never heard is none that fell silent.
+/// Agents that hear fewer others than there are in their subnets: who was never heard is none that fell silent. Agents
+/// speak only where something may be announced.
 fn few(facts: &Facts, findings: &mut Findings) {
     let unready: BTreeSet<&str> = facts
         .nodes()
@@ -161,7 +162,8 @@ fn few(facts: &Facts, findings: &mut Findings) {
         .filter(|report| report.status.agent.is_some() && !unready.contains(report.node.as_str()))
         .map(|report| {
             let interfaces = report.status.host.iter().flat_map(|host| &host.interfaces);
-            let subnets = interfaces.flat_map(|it| it.subnets.iter().map(String::as_str));
+            let spoken = interfaces.filter(|it| announces(facts, it, |_| true));
+            let subnets = spoken.flat_map(|it| it.subnets.iter().map(String::as_str));
             (report.node.as_str(), subnets.collect())
         })
         .collect();

@@ -119,6 +119,25 @@ pub(super) fn cases() -> Vec<Harmless> {
                 report.status.host.as_mut().unwrap().interfaces[0].subnets = vec![net.to_owned()];
             }
         }),
+        ("agents that share only a subnet of no pool", |facts| {
+            for report in facts.agents.as_mut().unwrap() {
+                report.status.peers = 0;
+                report.status.host.as_mut().unwrap().interfaces.remove(0);
+            }
+            let other = |subnets: &[&str]| InterfaceFacts {
+                name: "eth1".into(),
+                subnets: subnets.iter().map(|net| (*net).to_owned()).collect(),
+                ..InterfaceFacts::default()
+            };
+            for report in facts.agents.as_mut().unwrap() {
+                let interfaces = &mut report.status.host.as_mut().unwrap().interfaces;
+                interfaces.push(other(&["10.2.0.0/24"]));
+            }
+            host(facts).interfaces.push(InterfaceFacts {
+                name: "eth0".into(),
+                ..other(&["10.1.0.0/24"])
+            });
+        }),
         ("a second Service of Herald's", |facts| {
             facts.services.as_mut().unwrap().push(service("api"))
         }),
