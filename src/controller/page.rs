@@ -14,7 +14,7 @@ mod desk;
 mod read;
 mod routes;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::Router;
 use kube::Client;
@@ -44,13 +44,11 @@ pub(super) struct Known {
     pub(super) locks: Vec<Arc<AllocationRecord>>,
 }
 
-/// The routes, the questions that the main loop must answer, and the task that reads for the page. `address` is where
-/// the routes are served.
+/// The routes, the questions that the main loop must answer, and the task that reads for the page.
 pub(super) fn open(
     client: Client,
     namespace: &str,
     identity: &str,
-    address: SocketAddr,
 ) -> (
     Router,
     mpsc::Receiver<Ask>,
@@ -60,5 +58,5 @@ pub(super) fn open(
     let (asks, visitors) = mpsc::channel(1);
     let reader = read::Reader::new(client, namespace);
     let desk = desk::Desk::new(reader, identity, asks);
-    (routes::routes(visits, address), visitors, desk.sit(inbox))
+    (routes::routes(visits), visitors, desk.sit(inbox))
 }

@@ -114,12 +114,8 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
         };
         tasks.spawn(cloud::run(surroundings, cloud, &mut registry));
     }
-    let (page, visitors, reading) = page::open(
-        client.clone(),
-        &options.namespace,
-        &options.identity,
-        options.http,
-    );
+    let (page, visitors, reading) =
+        page::open(client.clone(), &options.namespace, &options.identity);
     tasks.spawn(reading);
     let served = health.clone();
     tasks.spawn(async move {

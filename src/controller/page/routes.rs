@@ -29,30 +29,38 @@ const PATIENCE: Duration = Duration::from_secs(12);
 
 type Visits = mpsc::Sender<Visit>;
 
-/// The routes, to be served at this address.
-pub(super) fn routes(visits: Visits, address: SocketAddr) -> Router {
-    let local = address.ip().is_loopback();
+/// The routes.
+pub(super) fn routes(visits: Visits) -> Router {
     Router::new()
         .route("/", get(document))
         .route("/status.json", get(status))
         .route("/pools.json", get(pools))
         .with_state(visits)
-        .layer(middleware::from_fn_with_state(local, guard))
+        .layer(middleware::from_fn(guard))
 }
 
-/// Whatever stands at a loopback address, or is reached through one as by `kubectl port-forward`, may ask nobody who he
-/// is.
-async fn guard(State(local): State<bool>, request: Request, next: Next) -> Response {
+async fn guard(request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let local = local || peer.is_some_and(|ConnectInfo(peer)| peer.ip().is_loopback());
-    if local && !is_direct(request.headers()) {
-        return (StatusCode::MISDIRECTED_REQUEST, NAMED).into_response();
+    let peer = peer.map(|ConnectInfo(peer)| peer.ip());
+    match refusal(peer, request.headers()) {
+        Some(refusal) => refusal.into_response(),
+        None => guarded(next.run(request).await),
     }
-    guarded(next.run(request).await)
 }
 
+const ELSEWHERE: &str = "This page names every Service of the cluster, so it is shown to nobody but its own host:\n  \
+    kubectl -n herald-system port-forward deployment/herald-controller 9470\nand then http://127.0.0.1:9470/\n";
 const NAMED: &str = "Nobody reaches this page by a name, but by 127.0.0.1 or localhost: else a page of somebody else's, \
     whose name is made to lead here, could read it.\n";
+
+/// Why somebody may not look. Wherever else this port is served, the page is for whoever reaches it by loopback, as by
+/// `kubectl port-forward`: the API server has asked him who he is.
+fn refusal(peer: Option<IpAddr>, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
+    if !peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
+        return Some((StatusCode::FORBIDDEN, ELSEWHERE));
+    }
+    (!is_direct(headers)).then_some((StatusCode::MISDIRECTED_REQUEST, NAMED))
+}
 
 /// Whether the host was asked by an address, or as `localhost`: a browser must not be led here by a name that its user
 /// does not know of (DNS rebinding).
@@ -135,6 +143,24 @@ async fn picture(visits: &Visits) -> Result<Arc<Picture>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_its_own_host_sees_the_page() {
+        let refused = |peer: Option<&str>| {
+            let peer = peer.map(|peer| peer.parse().unwrap());
+            refusal(peer, &HeaderMap::new()).map(|(code, _)| code)
+        };
+        assert_eq!(refused(Some("127.0.0.1")), None);
+        assert_eq!(refused(Some("::1")), None);
+        assert_eq!(
+            refused(Some("::ffff:127.0.0.1")),
+            None,
+            "by a socket of both families"
+        );
+        for peer in [Some("10.244.1.7"), Some("fd77::7"), None] {
+            assert_eq!(refused(peer), Some(StatusCode::FORBIDDEN), "{peer:?}");
+        }
+    }
 
     #[test]
     fn a_name_that_leads_to_loopback_reads_nothing() {
