@@ -379,6 +379,8 @@ fn what_is_chosen_is_what_is_made() {
         kinds,
         [
             "ClusterRole/herald-controller",
+            "ClusterRole/herald-operator",
+            "ClusterRole/herald-reader",
             "ClusterRoleBinding/herald-controller",
             "Deployment/herald-controller",
             "Role/herald-controller",
