@@ -4,6 +4,7 @@
 mod aws;
 mod client;
 mod event;
+mod pages;
 mod pins;
 mod project;
 mod rows;
@@ -12,6 +13,7 @@ mod watch;
 pub use aws::{aws_left, aws_node, aws_service, aws_slice};
 pub use client::{ClusterError, connect, explain};
 pub use event::{ServiceEvent, tell};
+pub use pages::Pages;
 pub use project::{Classes, allocation, host, namespace, node, pool, service, slice};
 pub use rows::{moved, pool_line, report};
 pub use watch::{Reachability, is_gone, pump};

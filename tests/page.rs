@@ -68,8 +68,9 @@ async fn the_page_says_what_the_command_line_says() {
 async fn it_changes_nothing_and_lets_nobody_in_by_a_name() {
     let cluster = Cluster::start().await;
     let served = Served::start(&cluster).await;
+    // Until a controller leads, that nobody does is one thing amiss.
     eventually("a page", async || match served.get("/").await {
-        page if page.status == 200 => Ok(()),
+        page if page.body.contains("All is well") => Ok(()),
         page => Err(page.body),
     })
     .await;
@@ -79,7 +80,6 @@ async fn it_changes_nothing_and_lets_nobody_in_by_a_name() {
     assert!(!policy.contains("unsafe"), "{policy}");
     assert_eq!(page.header("x-content-type-options"), "nosniff");
     assert_eq!(page.header("cache-control"), "no-store");
-    assert!(page.body.contains("All is well"), "{}", page.body);
 
     assert_eq!(served.ask("POST", "/", "127.0.0.1").await.status, 405);
     assert_eq!(served.ask("GET", "/", "evil.example").await.status, 421);

@@ -18,7 +18,10 @@ use kube::{Api, Client, api::ListParams};
 use tokio::{sync::mpsc, time};
 use tracing::debug;
 
-use crate::{api::NodeAnnouncements, cluster::explain};
+use crate::{
+    api::NodeAnnouncements,
+    cluster::{Pages, explain},
+};
 
 /// The least time between two questions.
 const PACE: Duration = Duration::from_secs(30);
@@ -95,17 +98,14 @@ pub(super) async fn follow(
 
 async fn read(api: &Api<NodeAnnouncements>) -> kube::Result<Published> {
     let mut published = Published::new();
-    let mut params = ListParams::default().limit(PAGE);
-    loop {
-        let page = api.list(&params).await?;
-        for object in page.items {
+    let mut pages = Pages::of(ListParams::default().limit(PAGE));
+    while let Some(params) = pages.next() {
+        let page = api.list(params).await?;
+        for object in pages.take(page) {
             take(&mut published, object);
         }
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(published),
-        }
     }
+    Ok(published)
 }
 
 fn take(published: &mut Published, object: NodeAnnouncements) {

@@ -9,14 +9,10 @@ use std::{
     net::IpAddr,
 };
 
-use herald_spi::{IfIndex, Link, Links};
+use herald_spi::{IfIndex, Links};
 use ipnet::IpNet;
 
-use crate::{
-    ipam::Range,
-    placement::AddressFacts,
-    world::{Layer2Rule, PoolRecord},
-};
+use crate::{placement::AddressFacts, world::PoolRecord};
 
 /// The links that may announce, or once could.
 #[derive(Debug, Default)]
@@ -30,15 +26,18 @@ impl Reach {
         pools: impl Iterator<Item = &'a PoolRecord>,
         addresses: &BTreeMap<IpAddr, AddressFacts>,
     ) {
-        for pool in pools {
-            let reached = links.values().filter(|link| may_announce(pool, link));
-            self.0.extend(reached.map(|link| link.index));
-        }
-        for link in links.values() {
-            if !self.0.contains(&link.index) && carries_any(link, addresses) {
-                self.0.insert(link.index);
+        let pools: Vec<&PoolRecord> = pools.collect();
+        let mut found = Vec::new();
+        for link in links.values().filter(|link| !self.0.contains(&link.index)) {
+            let subnets: Vec<IpNet> = link.subnets().collect();
+            let mut pools = pools.iter();
+            if pools.any(|pool| pool.reaches(&link.name, &subnets))
+                || carries_any(&link.name, &subnets, addresses)
+            {
+                found.push(link.index);
             }
         }
+        self.0.extend(found);
     }
 
     /// The links on which there is nobody to speak with. None while nothing can be announced anywhere: what comes
@@ -52,41 +51,19 @@ impl Reach {
     }
 }
 
-/// Whether some address of the pool may be announced on the link; which nodes and Services the rules select does not
-/// matter.
-fn may_announce(pool: &PoolRecord, link: &Link) -> bool {
-    let overlaps = || {
-        let ranges = pool.pool.as_ref().map(|pool| pool.ranges.as_slice());
-        let ranges = ranges.unwrap_or_default();
-        link.subnets()
-            .any(|subnet| ranges.iter().any(|range| overlap(range, subnet)))
-    };
-    let may = |rule: &Layer2Rule| match &rule.interfaces {
-        Some(names) => names.contains(&link.name),
-        None => overlaps(),
-    };
-    pool.rules.iter().any(may)
-}
-
-fn overlap(range: &Range, subnet: IpNet) -> bool {
-    // Of two families the one is never between two of the other.
-    range.first() <= subnet.broadcast() && subnet.network() <= range.last()
-}
-
-fn carries_any(link: &Link, addresses: &BTreeMap<IpAddr, AddressFacts>) -> bool {
-    let subnets: Vec<IpNet> = link.subnets().collect();
+fn carries_any(link: &str, subnets: &[IpNet], addresses: &BTreeMap<IpAddr, AddressFacts>) -> bool {
     addresses.iter().any(|(address, facts)| {
         let mut rules = facts.rules.iter();
-        rules.any(|rule| rule.uses(*address, &link.name, subnets.iter().copied()))
+        rules.any(|rule| rule.uses(*address, link, subnets.iter().copied()))
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use herald_spi::Mac;
+    use herald_spi::{Link, Mac};
 
     use super::*;
-    use crate::world::samples;
+    use crate::world::{Layer2Rule, samples};
 
     fn links(links: &[(u32, &str, &str)]) -> Links {
         let link = |(index, name, subnet): &(u32, &str, &str)| {

@@ -108,8 +108,11 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     health.beat();
 
     let (report_sender, reports) = mpsc::channel(REPORTS);
-    let pulse = Arc::<Pulse>::default();
-    let layer2 = start_layer2(report_sender, options.times, Arc::clone(&pulse))?;
+    // Peers wait for a dead time after the last heartbeat, and have asked the wire by then.
+    let times = &options.times;
+    let lost_after = times.dead_after.saturating_sub(times.heartbeat);
+    let pulse = Arc::new(Pulse::new(lost_after));
+    let layer2 = start_layer2(report_sender, Arc::clone(&pulse))?;
     let _first_time = metrics.parts.layer2.set(layer2.counters());
     let origin = Instant::now();
     let state_file = options
@@ -242,19 +245,13 @@ async fn start_peers(
     Ok((started.await.context("the heartbeats ended")??, ended))
 }
 
-fn start_layer2(
-    reports: mpsc::Sender<Report>,
-    times: membership::Config,
-    pulse: Arc<Pulse>,
-) -> anyhow::Result<Layer2> {
+fn start_layer2(reports: mpsc::Sender<Report>, pulse: Arc<Pulse>) -> anyhow::Result<Layer2> {
     let sink = move |report| {
         // The loop is gone, or so far behind that losing an answer is the least of it: the question is put again.
         let _lost = reports.try_send(report);
     };
     let options = herald_layer2::Options {
-        // Peers wait for a dead time after the last heartbeat, and have asked the wire by then.
-        lost_after: times.dead_after.saturating_sub(times.heartbeat),
-        pulse: Some(pulse),
+        pulse,
         ..herald_layer2::Options::default()
     };
     Layer2::start(options, sink).context("cannot announce on this node")

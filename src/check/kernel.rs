@@ -154,18 +154,6 @@ pub(super) fn announces(
 ) -> bool {
     let subnets = interface.subnets.iter().filter_map(|net| net.parse().ok());
     let subnets: Vec<IpNet> = subnets.filter(meant).collect();
-    facts.pools().iter().any(|pool| {
-        let ranges = pool.pool.as_ref().map(|pool| pool.ranges.as_slice());
-        let ranges = ranges.unwrap_or_default();
-        let fits = |net: &IpNet| {
-            let (first, last) = (net.network(), net.broadcast());
-            ranges
-                .iter()
-                .any(|range| range.overlap(first, last).is_some())
-        };
-        pool.rules.iter().any(|rule| match &rule.interfaces {
-            Some(names) => names.contains(&interface.name),
-            None => subnets.iter().any(fits),
-        })
-    })
+    let mut pools = facts.pools().iter();
+    pools.any(|pool| pool.reaches(&interface.name, &subnets))
 }

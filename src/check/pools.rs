@@ -256,12 +256,7 @@ fn ranges(
             services,
         ),
     ] {
-        let hit = |net: &&IpNet| {
-            let (first, last) = (net.network(), net.broadcast());
-            usable
-                .iter()
-                .any(|range| range.overlap(first, last).is_some())
-        };
+        let hit = |net: &&IpNet| usable.iter().any(|range| range.meets(net));
         let hits: Vec<String> = nets.iter().filter(hit).map(ToString::to_string).collect();
         if !hits.is_empty() {
             let message = format!(

@@ -12,7 +12,7 @@ use kube::{Api, Client, api::ListParams};
 use serde::de::DeserializeOwned;
 use tokio::time;
 
-use crate::cluster::{self, explain};
+use crate::cluster::{self, Pages, explain};
 
 /// How long the API server may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -71,27 +71,18 @@ impl Reader {
         K: Clone + DeserializeOwned + Debug,
     {
         let mut items = Vec::new();
-        let mut params = params.limit(PAGE);
-        loop {
-            let page = match self.call(api.list(&params)).await {
-                Ok(page) => page,
-                // What is left of a list expires after some minutes: once more from the start.
-                Err(Unanswered::Refused(kube::Error::Api(status)))
-                    if status.code == 410 && params.continue_token.is_some() =>
-                {
-                    params.continue_token = None;
-                    items.clear();
-                    continue;
+        let mut pages = Pages::of(params.limit(PAGE));
+        while let Some(params) = pages.next() {
+            match self.call(api.list(params)).await {
+                Ok(page) => {
+                    self.read.fetch_add(page.items.len(), Ordering::Relaxed);
+                    items.extend(pages.take(page));
                 }
+                Err(Unanswered::Refused(error)) if pages.begins_anew(&error) => items.clear(),
                 Err(error) => return Err(error),
-            };
-            self.read.fetch_add(page.items.len(), Ordering::Relaxed);
-            items.extend(page.items);
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params = params.continue_token(&token),
-                None => return Ok(items),
             }
         }
+        Ok(items)
     }
 
     /// The answer to any call.

@@ -22,6 +22,7 @@ mod metrics;
 mod preview;
 mod round;
 mod run;
+mod shared;
 mod sweep;
 mod told;
 mod write;

@@ -130,6 +130,12 @@ impl Range {
         (begins <= self.last.min(last)).then_some(begins)
     }
 
+    /// Whether some of it lies in this network.
+    #[must_use]
+    pub fn meets(&self, net: &IpNet) -> bool {
+        self.overlap(net.network(), net.broadcast()).is_some()
+    }
+
     /// The part of it between two addresses.
     #[must_use]
     pub fn within(&self, first: IpAddr, last: IpAddr) -> Option<Self> {

@@ -306,12 +306,7 @@ impl Driver {
                 Output::View(view) => {
                     self.view.send_replace(view);
                 }
-                Output::Notice(notice) => {
-                    if matches!(notice, Notice::Paused { .. }) {
-                        self.pulse.resume();
-                    }
-                    self.log(&notice);
-                }
+                Output::Notice(notice) => self.log(&notice),
             }
         }
         self.outputs = outputs;

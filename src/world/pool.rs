@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use herald_spi::PoolName;
+use ipnet::IpNet;
 
 use super::Keyed;
 use crate::{
@@ -63,6 +64,21 @@ pub struct Layer2Rule {
     pub services: Option<Selector>,
     /// Nodes to prefer when an owner must be chosen: a weight, and which nodes.
     pub preferred: Vec<(u8, Selector)>,
+}
+
+impl PoolRecord {
+    /// Whether some rule lets addresses of it be announced on an interface of this name and these subnets. Which nodes
+    /// and Services the rule selects does not matter.
+    #[must_use]
+    pub fn reaches(&self, interface: &str, subnets: &[IpNet]) -> bool {
+        let ranges = self.pool.as_ref().map(|pool| pool.ranges.as_slice());
+        let ranges = ranges.unwrap_or_default();
+        let meets = |net: &IpNet| ranges.iter().any(|range| range.meets(net));
+        self.rules.iter().any(|rule| match &rule.interfaces {
+            Some(names) => names.contains(interface),
+            None => subnets.iter().any(meets),
+        })
+    }
 }
 
 impl Keyed for PoolRecord {

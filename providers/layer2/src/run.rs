@@ -15,7 +15,6 @@ use std::{
     fmt,
     sync::{Arc, Mutex, PoisonError, mpsc as blocking},
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use herald_spi::{Announcer, Desired, Pulse, Report};
@@ -25,27 +24,14 @@ use crate::{counters::Counters, error::Layer2Error, prompt, select::Selection};
 use event_loop::EventLoop;
 
 /// How to run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Which links may announce.
     pub selection: Selection,
     /// Decides about all jitter; from the clock if left out.
     pub seed: Option<u64>,
-    /// When this node has stood still for so long another one may own what it owned.
-    pub lost_after: Duration,
-    /// Where the thread of the heartbeats tells that this node speaks. Without it the thread wakes up often.
-    pub pulse: Option<Arc<Pulse>>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            selection: Selection::default(),
-            seed: None,
-            lost_after: Duration::from_millis(300),
-            pulse: None,
-        }
-    }
+    /// Where the thread of the heartbeats tells that this node speaks, and how long it may be silent.
+    pub pulse: Arc<Pulse>,
 }
 
 /// Why the thread is no more.

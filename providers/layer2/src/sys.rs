@@ -132,11 +132,6 @@ pub(crate) fn since_boot() -> Duration {
     read_clock(libc::CLOCK_BOOTTIME)
 }
 
-/// How long this thread has kept a processor busy.
-pub(crate) fn thread_time() -> Duration {
-    read_clock(libc::CLOCK_THREAD_CPUTIME_ID)
-}
-
 /// From now on this thread runs before all that are scheduled in the ordinary way, and takes turns with its like. Needs
 /// CAP_SYS_NICE.
 pub(crate) fn run_first() -> io::Result<()> {

@@ -11,10 +11,11 @@ use std::{
 /// The last sign of life of the thread of the heartbeats.
 #[derive(Debug)]
 pub struct Pulse {
+    lost_after: Duration,
     origin: Instant,
     /// In microseconds since the origin; 0 before the first.
     beat: AtomicU64,
-    /// When a pause was noticed last, likewise.
+    /// The last beat that came too late, likewise.
     resumed: AtomicU64,
 }
 
@@ -23,29 +24,43 @@ pub struct Pulse {
 pub struct Sign {
     /// How long the thread has been silent; nothing before it has begun to speak.
     pub silence: Option<Duration>,
-    /// How long ago it noticed that the process had been paused, if ever.
+    /// How long ago it spoke again after it had been silent for too long, if ever.
     pub resumed: Option<Duration>,
 }
 
 impl Default for Pulse {
+    /// As long as heartbeats of the usual pace allow.
     fn default() -> Self {
+        Self::new(Duration::from_millis(300))
+    }
+}
+
+impl Pulse {
+    /// A thread that has not spoken yet. When it has been silent for so long another node may own what this one owned.
+    #[must_use]
+    pub fn new(lost_after: Duration) -> Self {
         Self {
+            lost_after,
             origin: Instant::now(),
             beat: AtomicU64::new(0),
             resumed: AtomicU64::new(0),
         }
     }
-}
 
-impl Pulse {
-    /// The thread lives.
-    pub fn beat(&self) {
-        self.beat.store(self.now(), Ordering::Release);
+    /// How long a silence may be.
+    #[must_use]
+    pub fn lost_after(&self) -> Duration {
+        self.lost_after
     }
 
-    /// The thread noticed that it was paused. To be told before the next beat, or that would hide it.
-    pub fn resume(&self) {
-        self.resumed.store(self.now(), Ordering::Release);
+    /// The thread lives. For one thread alone to say.
+    pub fn beat(&self) {
+        let now = self.now();
+        let last = self.beat.load(Ordering::Relaxed);
+        if last > 0 && ago(now, last) > self.lost_after {
+            self.resumed.store(now, Ordering::Release);
+        }
+        self.beat.store(now, Ordering::Release);
     }
 
     /// The last signs.
@@ -55,10 +70,10 @@ impl Pulse {
         let beat = self.beat.load(Ordering::Acquire);
         let resumed = self.resumed.load(Ordering::Acquire);
         let now = self.now();
-        let ago = |at: u64| (at > 0).then(|| Duration::from_micros(now.saturating_sub(at)));
+        let told = |at: u64| (at > 0).then(|| ago(now, at));
         Sign {
-            silence: ago(beat),
-            resumed: ago(resumed),
+            silence: told(beat),
+            resumed: told(resumed),
         }
     }
 
@@ -69,29 +84,35 @@ impl Pulse {
     }
 }
 
+fn ago(now: u64, at: u64) -> Duration {
+    Duration::from_micros(now.saturating_sub(at))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn it_tells_of_beats_and_pauses() {
-        let pulse = Pulse::default();
+        let pulse = Pulse::new(Duration::from_millis(20));
         let nothing = Sign {
             silence: None,
             resumed: None,
         };
         assert_eq!(pulse.sign(), nothing);
         pulse.beat();
-        std::thread::sleep(Duration::from_millis(2));
+        pulse.beat();
+        assert_eq!(pulse.sign().resumed, None);
+        std::thread::sleep(Duration::from_millis(30));
         let sign = pulse.sign();
         assert!(
             sign.silence
-                .is_some_and(|it| it >= Duration::from_millis(2))
+                .is_some_and(|it| it >= Duration::from_millis(30))
         );
-        assert_eq!(sign.resumed, None);
-        pulse.resume();
+        assert_eq!(sign.resumed, None, "it is still silent");
         pulse.beat();
         let sign = pulse.sign();
+        assert!(sign.resumed.is_some(), "{sign:?}");
         assert!(sign.silence <= sign.resumed, "{sign:?}");
     }
 }

@@ -226,10 +226,8 @@ async fn release_service(
     let owner = owner(tools, key, &record.uid);
     let came = release(tools, &owner, keep).await;
     say_going(tools, record, &came, failures, keep, heard).await?;
-    match came {
-        Ok((seen, _)) if seen.plan.gone => {}
-        Ok((seen, outcome)) => return Ok(End::Went(Box::new(seen.plan), outcome.remedy)),
-        Err(why) => return Ok(End::Went(Box::default(), Some(why.remedy))),
+    if let Some(end) = not_gone(came) {
+        return Ok(end);
     }
     let mut version = record.resource_version.clone();
     if !record.deleting {
@@ -263,14 +261,21 @@ async fn release_left(
         }
         keep.told = Some(verdict);
     }
-    match came {
-        Ok((seen, _)) if seen.plan.gone => {}
-        Ok((seen, outcome)) => return Ok(End::Went(Box::new(seen.plan), outcome.remedy)),
-        Err(why) => return Ok(End::Went(Box::default(), Some(why.remedy))),
+    if let Some(end) = not_gone(came) {
+        return Ok(end);
     }
     let version = &left.resource_version;
     write::set_finalizer(&tools.executor, key, version, &left.finalizers, false).await?;
     Ok(End::Gone)
+}
+
+/// How a release ends that has left something.
+fn not_gone(came: Result<(Seen, Outcome), Verdict>) -> Option<End> {
+    match came {
+        Ok((seen, _)) if seen.plan.gone => None,
+        Ok((seen, outcome)) => Some(End::Went(Box::new(seen.plan), outcome.remedy)),
+        Err(why) => Some(End::Went(Box::default(), Some(why.remedy))),
+    }
 }
 
 fn owner(tools: &Tools, key: &ServiceKey, uid: &str) -> Owner {

@@ -26,6 +26,7 @@ use super::{
     job::{self, Done, End, Job, Task, Tools},
     metrics::{Attempts, Metrics},
     round,
+    shared::{READ_AGAIN, Shared},
     sweep::Sweep,
 };
 use crate::{
@@ -93,10 +94,6 @@ const SURVEY_EVERY: u64 = 2700;
 const SURVEY_AT_MOST: u64 = 60;
 /// An orphan is told of after two surveys.
 const SWEEP_AFTER: u64 = 960;
-/// A survey that failed is tried again, later and later.
-const READ_AGAIN: u64 = 15;
-/// But not later than this.
-const READ_AGAIN_AT_LAST: u64 = 600;
 /// A turn whose Service is behind what was written is put off by so much.
 const CATCH_UP: u64 = 1;
 
@@ -174,65 +171,6 @@ impl Aws for Guarded {
                 .await
                 .unwrap_or_else(too_long)
         })
-    }
-}
-
-/// Something that all Services share, read now and then.
-#[derive(Debug)]
-struct Shared<T> {
-    value: Option<(Arc<T>, Moment)>,
-    /// Why the latest read brought nothing.
-    fault: Option<Verdict>,
-    /// So many reads in a row did.
-    failures: u32,
-    due: Moment,
-    reading: bool,
-}
-
-impl<T> Default for Shared<T> {
-    fn default() -> Self {
-        Self {
-            value: None,
-            fault: None,
-            failures: 0,
-            due: Moment::default(),
-            reading: false,
-        }
-    }
-}
-
-impl<T> Shared<T> {
-    fn wants(&self, now: Moment) -> bool {
-        !self.reading && self.due <= now
-    }
-
-    /// Takes in that a read has failed. Whether that is news.
-    fn fail(&mut self, why: Verdict, now: Moment) -> bool {
-        let known = self.fault.as_ref().map(|known| known.refusal.reason);
-        let is_news = known != Some(why.refusal.reason);
-        let pause = READ_AGAIN << self.failures.min(10);
-        self.failures = self.failures.saturating_add(1);
-        self.due = Moment(now.0 + pause.min(READ_AGAIN_AT_LAST));
-        self.fault = Some(why);
-        self.reading = false;
-        is_news
-    }
-
-    /// Takes in what was read. Whether reads had failed.
-    fn succeed(&mut self, value: T, at: Moment, next: Moment) -> bool {
-        self.value = Some((Arc::new(value), at));
-        self.failures = 0;
-        self.due = next;
-        self.reading = false;
-        self.fault.take().is_some()
-    }
-
-    /// Brings the next read forward.
-    fn hasten(&mut self, at: Moment) {
-        // One that fails is tried again at its own pace.
-        if self.failures == 0 {
-            self.due = self.due.min(at);
-        }
     }
 }
 
@@ -694,52 +632,4 @@ enum Begun {
     NotYet(u64),
     /// There is nothing to do for it.
     Never,
-}
-
-#[cfg(test)]
-mod tests {
-    use herald_aws::{Reason, Refusal, Remedy};
-
-    use super::*;
-
-    fn fault(reason: Reason) -> Verdict {
-        Verdict {
-            remedy: Remedy::User,
-            refusal: Refusal::new(reason, "because"),
-            stops_all: true,
-        }
-    }
-
-    #[test]
-    fn a_read_that_fails_is_tried_again_later_and_later_and_told_of_once() {
-        let mut shared = Shared::<u8>::default();
-        let mut now = Moment(0);
-        let (mut pauses, mut told) = (Vec::new(), 0);
-        for _ in 0..8 {
-            shared.reading = true;
-            told += usize::from(shared.fail(fault(Reason::NotPermitted), now));
-            // Who is in a hurry does not make it spin.
-            shared.hasten(now);
-            assert!(!shared.wants(now), "at once");
-            pauses.push(shared.due.since(now));
-            now = shared.due;
-            assert!(shared.wants(now), "it goes on");
-        }
-        assert_eq!(pauses, [15, 30, 60, 120, 240, 480, 600, 600]);
-        assert_eq!(told, 1);
-        assert!(
-            shared.fail(fault(Reason::CredentialsInvalid), now),
-            "another reason is news"
-        );
-        assert!(shared.succeed(1, now, Moment(now.0 + 9)));
-        assert!(!shared.succeed(1, now, Moment(now.0 + 9)));
-        assert!(!shared.wants(now) && shared.wants(Moment(now.0 + 9)));
-        shared.fail(fault(Reason::NotPermitted), now);
-        assert_eq!(shared.due.since(now), 15, "from the beginning");
-        assert_eq!(
-            shared.value.as_ref().map(|(value, _)| **value),
-            Some(1),
-            "what was known stays"
-        );
-    }
 }

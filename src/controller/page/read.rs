@@ -12,7 +12,7 @@ use tokio::time;
 
 use crate::{
     api::{self, AddressPool, NodeAnnouncements},
-    cluster::{self, explain},
+    cluster::{self, Pages, explain},
     survey::{Move, Pool, Report},
 };
 
@@ -113,37 +113,32 @@ fn leader(lease: &Lease, now: i64) -> Leader {
 /// Page by page, each object projected as it comes, up to so many objects; and whether there are more.
 async fn list<K, T>(
     api: &Api<K>,
-    mut params: ListParams,
+    params: ListParams,
     most: usize,
     project: fn(&K) -> Option<T>,
 ) -> Result<(Vec<T>, bool), String>
 where
     K: Clone + DeserializeOwned + Debug,
 {
-    let mut items = Vec::new();
-    let mut seen = 0;
-    loop {
-        let page = match answer(api.list(&params)).await? {
-            Ok(page) => page,
-            // What is left of a list expires after some minutes: once more from the start.
-            Err(kube::Error::Api(status))
-                if status.code == 410 && params.continue_token.is_some() =>
-            {
-                params.continue_token = None;
+    let mut pages = Pages::of(params);
+    let (mut items, mut seen) = (Vec::new(), 0);
+    while let Some(params) = pages.next() {
+        if seen >= most {
+            return Ok((items, true));
+        }
+        match answer(api.list(params)).await? {
+            Ok(page) => {
+                seen += page.items.len();
+                items.extend(pages.take(page).iter().filter_map(project));
+            }
+            Err(error) if pages.begins_anew(&error) => {
                 items.clear();
                 seen = 0;
-                continue;
             }
             Err(error) => return Err(explain(&error)),
-        };
-        seen += page.items.len();
-        items.extend(page.items.iter().filter_map(project));
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(_) if seen >= most => return Ok((items, true)),
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok((items, false)),
         }
     }
+    Ok((items, false))
 }
 
 async fn answer<T>(

@@ -45,7 +45,7 @@ pub(super) struct EventLoop<S> {
 enum Event {
     Desired(Arc<Desired>),
     Links(Links),
-    /// Frames, a deadline, or a look at whether time passed without this thread.
+    /// Frames, or a deadline.
     Time,
     /// Nobody can wish any more.
     Stop,
@@ -77,7 +77,7 @@ impl<S: FnMut(Report)> EventLoop<S> {
             first_links: Some(first_links),
             counters,
             statistics_at: Time::ZERO,
-            standstill: Standstill::new(options.lost_after, options.pulse, now()),
+            standstill: Standstill::new(options.pulse, now()),
             sink,
             outputs: Vec::new(),
         })
@@ -89,7 +89,7 @@ impl<S: FnMut(Report)> EventLoop<S> {
             let planned = self.deadline();
             let event = self.wait(planned).await;
             let woken = now();
-            if let Some(stood_still) = self.standstill.look(woken, planned) {
+            if let Some(stood_still) = self.standstill.look(woken) {
                 self.woke(woken, stood_still);
             }
             match event {
@@ -109,8 +109,10 @@ impl<S: FnMut(Report)> EventLoop<S> {
     /// When the next turn is due at the latest.
     fn deadline(&self) -> Time {
         let planned = [self.machine.next_deadline(), self.sockets.next_deadline()];
-        let look = self.standstill.next_look();
-        planned.into_iter().flatten().fold(look, Time::min)
+        planned
+            .into_iter()
+            .flatten()
+            .fold(self.statistics_at, Time::min)
     }
 
     async fn wait(&mut self, planned: Time) -> Event {

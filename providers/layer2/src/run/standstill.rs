@@ -1,9 +1,8 @@
 //! Notices that this process stood still (SIGSTOP, a frozen or starved machine, a suspended one): what queued up
 //! meanwhile is old, and what was owned may be another node's by now.
 //!
-//! Where a [`Pulse`] is there it tells when this node spoke last: peers take over from who is silent, whatever this
-//! thread did meanwhile, and this one may sleep until there is something to do. Without one the thread wakes up often
-//! enough to see it by a turn that comes late.
+//! The [`Pulse`] tells when this node spoke last: peers take over from who is silent, whatever this thread did
+//! meanwhile. So it may sleep until there is something to do, and looks when there is.
 
 use std::{
     sync::Arc,
@@ -12,70 +11,39 @@ use std::{
 
 use herald_spi::{Pulse, Time, pulse::Sign};
 
-use crate::sys;
-
-/// With a pulse there is nothing to wake up for.
-const UNHURRIED: Duration = Duration::from_secs(5);
+/// What was so long ago was looked at: turns are seconds apart at most.
+const NEWS: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub(super) struct Standstill {
-    lost_after: Duration,
-    pulse: Option<Arc<Pulse>>,
+    pulse: Arc<Pulse>,
     /// When the last turn began, by the clock that goes on while the machine sleeps, and by the one that does not.
     last: (Time, Instant),
     /// When a standstill was noticed last.
     noticed: Option<Instant>,
-    /// The processor time of this thread up to the last turn.
-    busy: Duration,
 }
 
 impl Standstill {
-    pub(super) fn new(lost_after: Duration, pulse: Option<Arc<Pulse>>, now: Time) -> Self {
+    pub(super) fn new(pulse: Arc<Pulse>, now: Time) -> Self {
         Self {
-            lost_after,
             pulse,
             last: (now, Instant::now()),
             noticed: None,
-            busy: sys::thread_time(),
         }
     }
 
-    /// When to look at the latest.
-    pub(super) fn next_look(&self) -> Time {
-        let wait = match self.pulse {
-            Some(_) => UNHURRIED,
-            None => self.lost_after * 3 / 10,
-        };
-        self.last.0 + wait
-    }
-
-    /// Looks at the beginning of a turn that was to come at `planned`. How long this process stood still, as far as that
-    /// is known.
-    pub(super) fn look(&mut self, now: Time, planned: Time) -> Option<Duration> {
+    /// Looks at the beginning of a turn. How long this process stood still, as far as that is known.
+    pub(super) fn look(&mut self, now: Time) -> Option<Duration> {
         let clock = Instant::now();
         let (before, before_clock) = std::mem::replace(&mut self.last, (now, clock));
-        let found = match &self.pulse {
-            Some(pulse) => {
-                let awake = clock.saturating_duration_since(before_clock);
-                let asleep = now.since(before).saturating_sub(awake);
-                let noticed = self.noticed.map(|at| clock.saturating_duration_since(at));
-                stood_still(pulse.sign(), asleep, noticed, self.lost_after)
-            }
-            None => self.late(now, planned.max(before)),
-        };
+        let awake = clock.saturating_duration_since(before_clock);
+        let asleep = now.since(before).saturating_sub(awake);
+        let noticed = self.noticed.map(|at| clock.saturating_duration_since(at));
+        let found = stood_still(self.pulse.sign(), asleep, noticed, self.pulse.lost_after());
         if found.is_some() {
             self.noticed = Some(clock);
         }
         found
-    }
-
-    fn late(&mut self, now: Time, due: Time) -> Option<Duration> {
-        let busy = sys::thread_time();
-        // Hard work is no standstill.
-        let worked = busy.saturating_sub(std::mem::replace(&mut self.busy, busy));
-        let late = now.since(due).saturating_sub(worked);
-        // With the longest wait before it that is the time after which what was owned may be lost.
-        (late > self.lost_after * 7 / 10).then_some(late)
     }
 }
 
@@ -98,7 +66,7 @@ fn stood_still(
     let resumed = sign.resumed?;
     // Noticed after it, or so shortly before that it was the same one: two lie further apart than that.
     let known = noticed.is_some_and(|ago| ago < resumed + lost_after);
-    (!known && resumed < UNHURRIED * 2).then_some(lost_after)
+    (!known && resumed < NEWS).then_some(lost_after)
 }
 
 #[cfg(test)]

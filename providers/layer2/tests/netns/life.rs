@@ -8,7 +8,9 @@ fn role_announcer() {
     let Ok(index) = env::var("HERALD_TEST_ANNOUNCE_ON") else {
         return;
     };
-    let layer2 = Layer2::start(Options::default(), |_| {}).unwrap();
+    let options = Options::default();
+    let pulse = Arc::clone(&options.pulse);
+    let layer2 = Layer2::start(options, |_| {}).unwrap();
     let place = Place {
         address: v4(),
         interface: IfIndex(index.parse().unwrap()),
@@ -21,7 +23,11 @@ fn role_announcer() {
         duties: [(place, duty)].into(),
         ..Desired::default()
     }));
-    thread::sleep(Duration::from_secs(60));
+    // As the heartbeats do.
+    for _ in 0..1_200 {
+        pulse.beat();
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]
@@ -141,9 +147,11 @@ fn what_queued_up_during_a_pause_is_thrown_away() {
     let (node, host) = (segment.plug(), segment.plug());
     let (sink, reports) = mpsc::channel();
     let (gate, closed) = mpsc::channel::<()>();
+    let options = Options::default();
+    let pulse = Arc::clone(&options.pulse);
     let layer2 = node.station.run(move || {
-        Layer2::start(Options::default(), move |report| {
-            // A question's end blocks the thread, which is as good as a pause.
+        Layer2::start(options, move |report| {
+            // A question's end blocks the thread, which with the heartbeats' silence is as good as a pause.
             if matches!(report, Report::Answered { .. }) {
                 let _ = closed.recv();
             }
@@ -173,6 +181,8 @@ fn what_queued_up_during_a_pause_is_thrown_away() {
         duties,
         ..Desired::default()
     }));
+    // The last sign of life.
+    pulse.beat();
     thread::sleep(Duration::from_millis(300));
     let (index, mac) = (host.index, host.mac);
     host.station.run(move || {
