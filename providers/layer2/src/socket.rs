@@ -1,12 +1,10 @@
-//! The sockets: per link one packet socket for ARP and one for IPv6, each with its filter; and the datagram
-//! sockets that hold the memberships in multicast groups.
+//! The sockets: per link one packet socket for ARP and one for IPv6, each with its filter. The latter makes the NIC
+//! receive the multicast groups of the link, and tells the switches.
 //!
 //! Invariants: a packet socket is created deaf (protocol 0), gets its filter, and only then is bound, so that it
 //! never holds a frame that the filter would refuse. No promiscuous mode. A socket exists only where an address of
 //! its family is wanted and the link is up; one that fails is closed at once and opened again when the list of
 //! links changes or after [`RETRY`], so a broken link never spins.
-
-mod groups;
 
 use std::{
     collections::BTreeMap,
@@ -22,10 +20,14 @@ use socket2::{Domain, SockFilter, Socket, Type};
 use crate::{
     error::Layer2Error,
     filter::{self, Program},
-    frame::MAX_FRAME,
+    frame::{
+        MAX_FRAME,
+        mld::{Query, Station},
+        ndp::{multicast_mac, solicited_node},
+    },
+    listener::Listener,
     sys::{self, Watched},
 };
-use groups::Groups;
 
 /// After a failure a link's sockets are opened again so much later.
 pub(crate) const RETRY: Duration = Duration::from_secs(1);
@@ -42,20 +44,20 @@ const ETH_P_IPV6: u16 = 0x86dd;
 pub(crate) struct Sockets {
     links: Links,
     ports: BTreeMap<IfIndex, Port>,
-    groups: Groups,
-    /// When to try again to join groups that could not be joined.
-    groups_at: Option<Time>,
     /// Links whose state changed since [`Sockets::troubles`].
     troubles: Vec<(IfIndex, Option<String>)>,
     overruns: u64,
 }
 
 /// A link that is listened to, or shall be.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Port {
     addresses: Vec<IpAddr>,
     arp: Option<Watched>,
     ndp: Option<Watched>,
+    listener: Listener,
+    /// As whom the listener reports; `None` while there is no such link.
+    station: Option<Station>,
     /// Something failed; the machine knows.
     broken: bool,
     /// When to try again.
@@ -80,17 +82,21 @@ impl Sockets {
         let indices: Vec<IfIndex> = self.ports.keys().copied().collect();
         for index in indices {
             self.open(now, index);
+            if let Some(port) = self.ports.get_mut(&index) {
+                port.set_station(now, self.links.get(&index).map(station));
+            }
         }
-        self.retry_groups(now);
     }
 
     /// From now on these addresses are wanted on the link.
     pub(crate) fn set_addresses(&mut self, now: Time, interface: IfIndex, addresses: Vec<IpAddr>) {
         if addresses.is_empty() {
-            self.ports.remove(&interface);
+            if let Some(mut port) = self.ports.remove(&interface) {
+                port.part(now);
+            }
             return;
         }
-        let port = self.ports.entry(interface).or_default();
+        let port = self.port(interface);
         port.addresses = addresses;
         match port.refilter() {
             Ok(()) => self.open(now, interface),
@@ -138,12 +144,20 @@ impl Sockets {
     pub(crate) fn read(&mut self, now: Time, mut take: impl FnMut(IfIndex, &[u8])) {
         let mut buffer = [0; MAX_FRAME + 1];
         let mut failed = Vec::new();
-        for (&interface, port) in &self.ports {
+        for (&interface, port) in &mut self.ports {
+            let mut queries = Vec::new();
             for socket in port.sockets() {
-                match read_batch(socket, &mut buffer, BATCH, |frame| take(interface, frame)) {
+                let sort = |frame: &[u8]| match Query::parse(frame) {
+                    Some(query) => queries.push(query),
+                    None => take(interface, frame),
+                };
+                match read_batch(socket, &mut buffer, BATCH, sort) {
                     Ok(_) => {}
                     Err(error) => failed.push((interface, error)),
                 }
+            }
+            for query in queries {
+                port.listener.hear(now, &query);
             }
         }
         for (interface, error) in failed {
@@ -151,12 +165,14 @@ impl Sockets {
         }
     }
 
-    /// Throws away all that has come in. Says how many frames that were.
+    /// Throws away all that has come in, queries too, and tells the switches again what they may have forgotten. Says how
+    /// many frames that were.
     pub(crate) fn drain(&mut self, now: Time) -> usize {
         let mut buffer = [0; 1];
         let mut failed = Vec::new();
         let mut count = 0;
-        for (&interface, port) in &self.ports {
+        for (&interface, port) in &mut self.ports {
+            port.listener.tell_again(now);
             for socket in port.sockets() {
                 // More than a buffer holds; what comes in meanwhile is not old.
                 match read_batch(socket, &mut buffer, BUFFER / 256, |_| {}) {
@@ -173,27 +189,44 @@ impl Sockets {
 
     /// Listens to a multicast group.
     pub(crate) fn join(&mut self, now: Time, interface: IfIndex, group: Ipv6Addr) {
-        self.groups.join(interface, group);
-        if self.groups.is_incomplete() {
-            self.groups_at.get_or_insert(now + RETRY);
+        let port = self.port(interface);
+        if port.listener.join(now, group)
+            && let Err(error) = port.receive(interface, group, sys::Membership::Add)
+        {
+            self.fail(now, interface, &error.into());
         }
     }
 
     /// Stops listening to it.
-    pub(crate) fn leave(&mut self, interface: IfIndex, group: Ipv6Addr) {
-        self.groups.leave(interface, group);
+    pub(crate) fn leave(&mut self, now: Time, interface: IfIndex, group: Ipv6Addr) {
+        let link = self.links.get(&interface);
+        let kernels = link.is_some_and(|link| kernel_listens(link, group));
+        let Some(port) = self.ports.get_mut(&interface) else {
+            return;
+        };
+        if port.listener.leave(now, group, kernels) {
+            // A link that is gone has taken the membership with it.
+            drop(port.receive(interface, group, sys::Membership::Drop));
+        }
+    }
+
+    /// Tells the switches that nobody listens here any more.
+    pub(crate) fn part(&mut self, now: Time) {
+        for port in self.ports.values_mut() {
+            port.part(now);
+        }
     }
 
     /// When [`Self::retry`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         self.ports
             .values()
-            .filter_map(|port| port.retry_at)
-            .chain(self.groups_at)
+            .flat_map(|port| [port.retry_at, port.next_report()])
+            .flatten()
             .min()
     }
 
-    /// Tries again what failed long enough ago.
+    /// Tries again what failed long enough ago, and reports what is due.
     pub(crate) fn retry(&mut self, now: Time) {
         let due = |port: &Port| port.retry_at.is_some_and(|at| at <= now);
         let indices: Vec<IfIndex> = self
@@ -205,8 +238,8 @@ impl Sockets {
         for index in indices {
             self.open(now, index);
         }
-        if self.groups_at.is_some_and(|at| at <= now) {
-            self.retry_groups(now);
+        for port in self.ports.values_mut() {
+            port.report(now);
         }
     }
 
@@ -242,9 +275,10 @@ impl Sockets {
             .into_iter()
             .try_for_each(|family| {
                 if !port.wants(family) {
-                    *port.socket(family) = None;
+                    port.stop(now, family);
                 } else if port.socket(family).is_none() {
                     *port.socket(family) = Some(listen(link, family, &port.addresses)?);
+                    port.started(now, interface, family)?;
                 }
                 Ok(())
             });
@@ -259,9 +293,12 @@ impl Sockets {
         }
     }
 
-    fn retry_groups(&mut self, now: Time) {
-        self.groups.retry();
-        self.groups_at = self.groups.is_incomplete().then(|| now + RETRY);
+    fn port(&mut self, interface: IfIndex) -> &mut Port {
+        let station = self.links.get(&interface).map(station);
+        self.ports.entry(interface).or_insert_with(|| {
+            let seed = sys::since_boot().subsec_nanos();
+            Port::new(u64::from(seed) << 32 | u64::from(interface.0), station)
+        })
     }
 
     /// Closes a link's sockets for a while. Told and logged once.
@@ -280,6 +317,18 @@ impl Sockets {
 }
 
 impl Port {
+    fn new(seed: u64, station: Option<Station>) -> Self {
+        Self {
+            addresses: Vec::new(),
+            arp: None,
+            ndp: None,
+            listener: Listener::new(seed),
+            station,
+            broken: false,
+            retry_at: None,
+        }
+    }
+
     fn socket(&mut self, family: Family) -> &mut Option<Watched> {
         match family {
             Family::Arp => &mut self.arp,
@@ -308,6 +357,71 @@ impl Port {
         Ok(())
     }
 
+    /// A fresh socket is in no group, and a switch may have forgotten what the one before it was told.
+    fn started(&mut self, now: Time, interface: IfIndex, family: Family) -> Result<(), io::Error> {
+        let Family::Ndp = family else { return Ok(()) };
+        for group in self.listener.groups() {
+            self.receive(interface, group, sys::Membership::Add)?;
+        }
+        self.listener.tell_again(now);
+        Ok(())
+    }
+
+    fn stop(&mut self, now: Time, family: Family) {
+        match family {
+            Family::Arp => self.arp = None,
+            Family::Ndp => self.part(now),
+        }
+    }
+
+    /// The NIC receives the group from now on, or not any more.
+    fn receive(&self, interface: IfIndex, group: Ipv6Addr, how: sys::Membership) -> io::Result<()> {
+        let Some(socket) = &self.ndp else {
+            return Ok(());
+        };
+        sys::receive_group(socket.socket(), interface, multicast_mac(group), how)
+    }
+
+    fn set_station(&mut self, now: Time, station: Option<Station>) {
+        if self.station != station {
+            self.station = station;
+            self.listener.tell_again(now);
+        }
+    }
+
+    /// When the listener has something to say to those whom it can reach.
+    fn next_report(&self) -> Option<Time> {
+        self.ndp.as_ref()?;
+        self.station?;
+        self.listener.next_deadline()
+    }
+
+    fn report(&mut self, now: Time) {
+        if self.next_report().is_some_and(|at| at <= now)
+            && let Some(station) = self.station
+        {
+            let frames = self.listener.frames(now, station);
+            self.send_reports(&frames);
+        }
+    }
+
+    fn part(&mut self, now: Time) {
+        if let Some(station) = self.station {
+            let frames = self.listener.farewell(now, station);
+            self.send_reports(&frames);
+        }
+        self.ndp = None;
+    }
+
+    /// One that cannot be sent is as one that got lost: the next one makes up for it.
+    fn send_reports(&self, frames: &[Vec<u8>]) {
+        if let Some(socket) = &self.ndp {
+            for frame in frames {
+                drop(socket.socket().send(frame));
+            }
+        }
+    }
+
     fn close(&mut self) {
         self.arp = None;
         self.ndp = None;
@@ -318,6 +432,26 @@ impl From<io::Error> for Layer2Error {
     fn from(error: io::Error) -> Self {
         Self::Socket(error)
     }
+}
+
+/// As whom reports leave: with the link-local address, or none while there is none.
+fn station(link: &Link) -> Station {
+    let locals = link.addresses.iter().filter_map(|net| match net.addr() {
+        IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
+        _ => None,
+    });
+    Station {
+        mac: link.mac,
+        address: locals.min().unwrap_or(Ipv6Addr::UNSPECIFIED),
+    }
+}
+
+/// Whether the kernel is in the group for an address of its own: then nobody may say that the host left it.
+fn kernel_listens(link: &Link, group: Ipv6Addr) -> bool {
+    link.addresses.iter().any(|net| match net.addr() {
+        IpAddr::V6(address) => solicited_node(address) == group,
+        IpAddr::V4(_) => false,
+    })
 }
 
 /// A packet socket that hears nothing yet.
