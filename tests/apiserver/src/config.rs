@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::rbac::User;
 use crate::server::ApiServer;
 use crate::service::cidr::Cidr;
 use crate::status_error::StatusError;
@@ -16,8 +17,10 @@ pub(crate) struct Config {
     /// How many events each resource's log keeps.
     pub(crate) log_limit: usize,
     pub(crate) bookmark_every: Duration,
-    /// Bearer token -> user name. Empty: everyone may come in.
-    pub(crate) tokens: BTreeMap<String, String>,
+    /// Bearer token -> user. Empty: everyone may come in.
+    pub(crate) tokens: BTreeMap<String, User>,
+    /// Whether the stored roles decide who may do what.
+    pub(crate) enforces_rbac: bool,
 }
 
 /// Sets up an [`ApiServer`].
@@ -44,6 +47,7 @@ impl Builder {
                 log_limit: 10_000,
                 bookmark_every: Duration::from_secs(30),
                 tokens: BTreeMap::new(),
+                enforces_rbac: false,
             },
         }
     }
@@ -73,8 +77,29 @@ impl Builder {
     }
 
     /// Lets only clients with a known bearer token in; may be called many times.
-    pub fn token(mut self, token: impl Into<String>, user: impl Into<String>) -> Self {
-        self.config.tokens.insert(token.into(), user.into());
+    pub fn token(self, token: impl Into<String>, user: impl Into<String>) -> Self {
+        self.token_of(token, user, &[])
+    }
+
+    /// The same, for a user who belongs to groups.
+    pub fn token_of(
+        mut self,
+        token: impl Into<String>,
+        user: impl Into<String>,
+        groups: &[&str],
+    ) -> Self {
+        let user = User {
+            name: user.into(),
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        };
+        self.config.tokens.insert(token.into(), user);
+        self
+    }
+
+    /// Lets the stored roles and bindings decide who may do what. Without it everyone who is let in may do everything.
+    /// The methods of [`ApiServer`] itself are never asked.
+    pub fn enforce_rbac(mut self) -> Self {
+        self.config.enforces_rbac = true;
         self
     }
 

@@ -1,5 +1,6 @@
 //! From a request to an answer: authentication, faults, routing, and the verbs of resources.
 
+mod access;
 mod control;
 mod resource;
 mod review;
@@ -41,7 +42,7 @@ pub(crate) async fn handle(shared: &Arc<Shared>, client: ClientId, request: Requ
     if let Some(outcome) = before(shared, &facts).await {
         return outcome;
     }
-    let response = match authorize(shared, &facts) {
+    let response = match access::authorize(shared, &facts, &request) {
         Ok(()) => route(shared, &facts, &request).unwrap_or_else(|error| error_response(&error)),
         Err(error) => error_response(&error),
     };
@@ -110,15 +111,6 @@ fn authenticate(shared: &Shared, client: &ClientId) -> Result<(), StatusError> {
         return Ok(());
     }
     Err(StatusError::new(401, "Unauthorized", "Unauthorized"))
-}
-
-/// The place where roles will be enforced. Today everyone who is let in may do everything.
-#[allow(
-    clippy::unnecessary_wraps,
-    reason = "role-based access control is a later issue"
-)]
-fn authorize(_shared: &Shared, _facts: &RequestFacts) -> Result<(), StatusError> {
-    Ok(())
 }
 
 /// The verb and the object of a request, as rules and roles see them.

@@ -1,5 +1,6 @@
 //! The server: its shared state, its handle for tests, and its life from `serve` to `stop`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::delete;
 use crate::faults::Faults;
 use crate::list;
 use crate::patch;
+use crate::rbac::{Access, User};
 use crate::request::Query;
 use crate::resource::Resource;
 use crate::state::State;
@@ -26,7 +28,10 @@ pub(crate) struct Shared {
     pub(crate) revisions: watch::Sender<u64>,
     pub(crate) faults: Faults,
     pub(crate) bookmark_every: Duration,
-    pub(crate) tokens: std::collections::BTreeMap<String, String>,
+    pub(crate) tokens: BTreeMap<String, User>,
+    pub(crate) enforces_rbac: bool,
+    /// What was asked for under enforced roles.
+    accesses: Mutex<BTreeSet<Access>>,
     /// Ends watches and idle connections.
     pub(crate) stop: CancellationToken,
     /// Ends what did not end by itself.
@@ -69,6 +74,12 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Remembers what was asked for.
+    pub(crate) fn note(&self, access: Access) {
+        let mut accesses = self.accesses.lock().unwrap_or_else(PoisonError::into_inner);
+        accesses.insert(access);
+    }
+
     /// Runs one write and wakes the watches.
     pub(crate) fn write<T>(
         &self,
@@ -96,6 +107,7 @@ impl ApiServer {
     pub(crate) fn start(config: Config) -> Result<Self, StatusError> {
         let bookmark_every = config.bookmark_every;
         let tokens = config.tokens.clone();
+        let enforces_rbac = config.enforces_rbac;
         let state = State::new(config)?;
         let revisions = watch::Sender::new(state.store.revision());
         let faults = Faults::new(revisions.subscribe());
@@ -106,6 +118,8 @@ impl ApiServer {
                 faults,
                 bookmark_every,
                 tokens,
+                enforces_rbac,
+                accesses: Mutex::default(),
                 stop: CancellationToken::new(),
                 abort: CancellationToken::new(),
                 tasks: TaskTracker::new(),
@@ -117,6 +131,14 @@ impl ApiServer {
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.shared.faults
+    }
+
+    /// What was asked for over the network, each once, since roles are enforced.
+    #[must_use]
+    pub fn accesses(&self) -> Vec<Access> {
+        let accesses = self.shared.accesses.lock();
+        let accesses = accesses.unwrap_or_else(PoisonError::into_inner);
+        accesses.iter().cloned().collect()
     }
 
     /// The newest resourceVersion.
