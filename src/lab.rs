@@ -16,6 +16,7 @@
 //! Invariants: nothing outside the lab's own namespaces is changed; every process dies with the lab (`lifeline`),
 //! whose directory is removed even then (`switch`); namespaces are made before any thread.
 
+mod aws;
 mod backend;
 mod client;
 mod cluster;
@@ -52,10 +53,14 @@ pub use run::run;
 /// What `herald lab` takes.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Needs Linux, and either root or the right to make user namespaces; no other program. What \
+    after_help = "Needs Linux, and either root or the right to make user namespaces (not with --provider aws-nlb); no other program. What \
     carries traffic from a node to a backend is a small forwarder of the lab's own, in kube-proxy's place."
 )]
 pub struct LabArgs {
+    /// What Herald is shown to do: announce addresses on a segment, or make Network Load Balancers in an AWS on this machine
+    /// (at AWS_ENDPOINT_URL, such as moto; no credentials are needed or used).
+    #[arg(long, value_enum, default_value_t)]
+    provider: Provider,
     /// End after the show; exit code 0 only if every step held.
     #[arg(long)]
     once: bool,
@@ -75,6 +80,13 @@ pub struct LabArgs {
     /// How the result is told. With `json` progress goes to standard error.
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Provider {
+    #[default]
+    Layer2,
+    AwsNlb,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
