@@ -13,7 +13,9 @@
 //!   client    eth0: requests, neighbour table
 //! ```
 //!
-//! Invariants: nothing outside the lab's own namespaces is changed; every process dies with the lab (`lifeline`),
+//! With `--provider aws-nlb` there is no segment: the controller makes balancers in an AWS on this machine (`aws`).
+//!
+//! Invariants: nothing outside the lab's own namespaces is changed, but for that AWS; every process dies with the lab (`lifeline`),
 //! whose directory is removed even then (`switch`); namespaces are made before any thread.
 
 mod aws;
@@ -50,15 +52,24 @@ use clap::{Args, Subcommand, ValueEnum, value_parser};
 
 pub use run::run;
 
+const HELP: &str = "\
+Examples:
+  herald lab                                addresses on a segment of three nodes; stays up until Ctrl-C
+  herald lab --once -o json                 the same as a test
+  AWS_ENDPOINT_URL=http://127.0.0.1:5566 herald lab --provider aws-nlb
+                                            balancers in the moto that `moto_server -p 5566` started
+
+Layer 2 needs Linux, and either root or the right to make user namespaces; no other program. What carries traffic from a
+node to a backend is a small forwarder of the lab's own, in kube-proxy's place.
+
+With aws-nlb the lab makes a VPC and an instance per node in the AWS at AWS_ENDPOINT_URL, which must be on this machine.
+Credentials are neither needed nor used.";
+
 /// What `herald lab` takes.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Needs Linux, and either root or the right to make user namespaces (not with --provider aws-nlb); no other program. What \
-    carries traffic from a node to a backend is a small forwarder of the lab's own, in kube-proxy's place."
-)]
+#[command(after_help = HELP)]
 pub struct LabArgs {
-    /// What Herald is shown to do: announce addresses on a segment, or make Network Load Balancers in an AWS on this machine
-    /// (at AWS_ENDPOINT_URL, such as moto; no credentials are needed or used).
+    /// What is shown: addresses that agents announce on a segment, or Network Load Balancers in an AWS on this machine.
     #[arg(long, value_enum, default_value_t)]
     provider: Provider,
     /// End after the show; exit code 0 only if every step held.

@@ -1,4 +1,4 @@
-//! The lab with `--provider aws-nlb`: Network Load Balancers in an AWS on this machine, as moto.
+//! The lab with `--provider aws-nlb`: Network Load Balancers in an AWS on this machine, such as moto.
 //!
 //! ```text
 //!   lab: API server, show ──▶ a VPC of the lab's own, with an instance per node
@@ -9,13 +9,17 @@
 //! so nothing real can be touched.
 
 mod account;
+mod look;
 mod show;
 mod stage;
+mod stay;
 
 use std::sync::Arc;
 
 pub(super) use account::Account;
+pub(super) use show::run;
 pub(super) use stage::Stage;
+pub(super) use stay::{follow, invite};
 
 use super::{
     control_plane::ControlPlane,
@@ -43,5 +47,3 @@ pub(super) async fn set(
     };
     progress.step("account", expected, work).await
 }
-
-pub(super) use show::run;

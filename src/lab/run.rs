@@ -141,8 +141,8 @@ impl Lab<'_> {
                 Err(stay::follow(cluster, &self.progress).await)
             }
             (None, Some(stage)) => {
-                self.progress.say(&stage.invitation());
-                Err(stage.failed().await)
+                aws::invite(stage, &self.progress);
+                Err(aws::follow(stage, &self.progress).await)
             }
             (None, None) => Ok(ExitCode::SUCCESS),
         }

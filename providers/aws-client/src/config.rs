@@ -18,11 +18,16 @@ const REQUEST: Duration = Duration::from_secs(25);
 const ATTEMPTS: u32 = 3;
 
 /// The same for an AWS in which things are only tried, as moto on this machine: it takes any credentials, so nobody need
-/// have some.
+/// have some, and whatever the environment says, nothing is sent anywhere else.
 #[must_use]
-pub fn trial() -> ConfigLoader {
+pub fn trial(endpoint: &str) -> ConfigLoader {
     let anyone = Credentials::new(TRIAL_KEY, TRIAL_KEY, None, None, "trial");
-    defaults().credentials_provider(anyone)
+    defaults()
+        .endpoint_url(endpoint)
+        .credentials_provider(anyone)
+        // With an endpoint of one's own the SDK refuses these, and the environment may ask for them.
+        .use_fips(false)
+        .use_dual_stack(false)
 }
 
 /// Both halves of the key that [`trial`] signs with.

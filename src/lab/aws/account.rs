@@ -8,25 +8,26 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, bail};
-use herald_aws::{Call, Executor as _, Hints, Id, Inventory, Reply};
+use herald_aws::{Call, Executor as _, Failure, Hints, Id, Inventory, Orphan, Reply};
 use herald_aws_client::{Client, Observer, TRIAL_KEY, trial};
+use tracing::warn;
 
 use crate::controller::cloud;
 
-/// Marks what the lab's controller makes.
-pub(super) const CLUSTER: &str = "herald-lab";
 /// Where nobody says another.
 const REGION: &str = "eu-west-1";
 const ZONES: [&str; 3] = ["a", "b", "c"];
 /// An image that moto knows.
 const IMAGE: &str = "ami-12c6146b";
-const HELP: &str =
-    "start one, as in the README: moto_server -p 5566, and AWS_ENDPOINT_URL=http://127.0.0.1:5566";
+const HELP: &str = "start one as the README says, by `moto_server -p 5566`, and set \
+                    AWS_ENDPOINT_URL=http://127.0.0.1:5566";
 
 /// An AWS on this machine.
 pub(in super::super) struct Account {
     client: Client,
     url: String,
+    /// Marks what the controller makes. Each lab has its own, for several may share an AWS.
+    pub(super) cluster: String,
     vpc: String,
     group: String,
     subnets: Vec<String>,
@@ -75,11 +76,11 @@ impl Account {
             .ok()
             .filter(|region| !region.is_empty());
         let region = region.as_deref().unwrap_or(REGION);
-        let loader = trial().endpoint_url(&url);
-        let client = Client::connect(loader, Some(region), Arc::new(Unwatched)).await?;
+        let client = Client::connect(trial(&url), Some(region), Arc::new(Unwatched)).await?;
         Ok(Self {
             client,
             url,
+            cluster: format!("herald-lab-{:08x}", rand::random::<u32>()),
             vpc: String::new(),
             group: String::new(),
             subnets: Vec::new(),
@@ -110,6 +111,9 @@ impl Account {
             ("AWS_PROFILE", None),
             ("AWS_CONFIG_FILE", nowhere.clone()),
             ("AWS_SHARED_CREDENTIALS_FILE", nowhere),
+            ("AWS_USE_FIPS_ENDPOINT", None),
+            ("AWS_USE_DUALSTACK_ENDPOINT", None),
+            ("AWS_EC2_METADATA_DISABLED", Some("true".into())),
         ]
     }
 
@@ -140,7 +144,7 @@ impl Account {
             name: "nodes".to_owned(),
             vpc: self.vpc.clone(),
             tags: [(
-                format!("kubernetes.io/cluster/{CLUSTER}"),
+                format!("kubernetes.io/cluster/{}", self.cluster),
                 "owned".to_owned(),
             )]
             .into(),
@@ -182,7 +186,7 @@ impl Account {
 
     /// What carries the lab's tag.
     pub(super) async fn ours(&self) -> anyhow::Result<Inventory> {
-        let surveyed = cloud::survey(&self.client, CLUSTER).await;
+        let surveyed = cloud::survey(&self.client, &self.cluster).await;
         surveyed.map_err(|why| anyhow!("{}", why.refusal))
     }
 
@@ -219,40 +223,52 @@ impl Account {
         Ok(found)
     }
 
-    /// Takes the VPC away again, as far as that goes.
+    /// Takes away what the controller made and did not live to delete, and the VPC, as far as that goes.
     pub(super) async fn clear(&self) {
+        let left = self.ours().await.unwrap_or_default();
+        for Orphan { left, .. } in left.orphans(&BTreeSet::new()) {
+            let balancers = left.balancers.iter().map(Id::known);
+            let groups = left.groups.iter().map(Id::known);
+            let security = left.security_groups.iter().map(Id::known);
+            let calls = balancers
+                .map(Call::DeleteBalancer)
+                .chain(groups.map(Call::DeleteGroup))
+                .chain(security.map(Call::DeleteSecurityGroup));
+            for call in calls {
+                self.try_to(self.client.execute(call)).await;
+            }
+        }
         for instance in &self.instances {
-            drop(
-                self.client
-                    .ask_ec2(
-                        "TerminateInstances",
-                        &[("InstanceId.1", &instance.id)],
-                        "instanceId",
-                    )
-                    .await,
-            );
+            let gone = [("InstanceId.1", instance.id.as_str())];
+            self.try_to(self.ask("TerminateInstances", &gone)).await;
         }
         if !self.group.is_empty() {
-            drop(
-                self.client
-                    .execute(Call::DeleteSecurityGroup(Id::known(&self.group)))
-                    .await,
-            );
+            let gone = Call::DeleteSecurityGroup(Id::known(&self.group));
+            self.try_to(self.client.execute(gone)).await;
         }
         for subnet in &self.subnets {
-            drop(
-                self.client
-                    .ask_ec2("DeleteSubnet", &[("SubnetId", subnet)], "return")
-                    .await,
-            );
+            let gone = [("SubnetId", subnet.as_str())];
+            self.try_to(self.ask("DeleteSubnet", &gone)).await;
         }
         if !self.vpc.is_empty() {
-            drop(
-                self.client
-                    .ask_ec2("DeleteVpc", &[("VpcId", &self.vpc)], "return")
-                    .await,
-            );
+            let gone = [("VpcId", self.vpc.as_str())];
+            self.try_to(self.ask("DeleteVpc", &gone)).await;
         }
+    }
+
+    /// What stays is told in the lab's log: the AWS may be gone already, and the lab ends anyway.
+    async fn try_to<T>(&self, call: impl Future<Output = Result<T, Failure>>) {
+        if let Err(failure) = call.await {
+            warn!(%failure, "something stays in the AWS");
+        }
+    }
+
+    async fn ask(
+        &self,
+        action: &'static str,
+        fields: &[(&str, &str)],
+    ) -> Result<Vec<String>, Failure> {
+        self.client.ask_ec2(action, fields, "return").await
     }
 
     async fn call(&self, call: Call) -> anyhow::Result<Reply> {

@@ -1,6 +1,9 @@
 //! The show: a Service gets a balancer, changes, asks for nonsense, goes, and leaves nothing.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use k8s_openapi::api::{coordination::v1::Lease, core::v1::Service};
@@ -10,7 +13,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{account::Found, stage::Stage};
+use super::{account::Found, look::Seen, stage::Stage};
 use crate::{
     api,
     lab::{
@@ -32,19 +35,6 @@ const PROVISIONING: Duration = Duration::from_secs(90);
 const DELETION: Duration = Duration::from_secs(300);
 const MISSPELT: &str = "service.beta.kubernetes.io/aws-load-balancer-sheme";
 
-/// The Service as it is seen.
-#[derive(Clone, Debug, Default)]
-struct Seen {
-    uid: String,
-    hostname: Option<String>,
-    /// The ports of the status.
-    ports: BTreeSet<u16>,
-    node_ports: BTreeSet<u16>,
-    /// Reason and message of `herald.dev/Provisioned`.
-    reason: String,
-    message: String,
-}
-
 /// Runs every step; the first that does not hold ends the show.
 pub(in super::super) async fn run(stage: &mut Stage, progress: &mut Progress) -> Result<(), Unmet> {
     objects(stage, progress).await?;
@@ -53,9 +43,9 @@ pub(in super::super) async fn run(stage: &mut Stage, progress: &mut Progress) ->
         serde_saphyr::from_str(EXAMPLE).map_err(|error| Unmet::new(error.to_string()))?;
     applied(stage, progress, &wish).await?;
     let first = hostname(stage, progress).await?;
-    targets(stage, progress, &[80, 443], "targets").await?;
+    targets(stage, progress, &[80, 443]).await?;
     changed(stage, progress, &mut wish, &first).await?;
-    targets(stage, progress, &[80, 443, 9000], "targets").await?;
+    targets(stage, progress, &[80, 443, 9000]).await?;
     refused(stage, progress, &mut wish, &first).await?;
     deleted(stage, progress, &wish).await?;
     empty(stage, progress).await
@@ -66,11 +56,21 @@ async fn objects(stage: &Stage, progress: &mut Progress) -> Result<(), Unmet> {
     let work = async {
         let members = stage.members();
         objects::prepare(&stage.api, &members).await?;
-        let zones = members
-            .iter()
-            .filter_map(|member| member.provider_id.as_deref());
-        let zones: Vec<_> = zones.collect();
-        Ok(((), format!("the nodes are known as {}", zones.join(", "))))
+        let known = members.iter().filter_map(|member| {
+            Some(format!(
+                "{} is {}",
+                member.name,
+                member.provider_id.as_ref()?
+            ))
+        });
+        let known: Vec<_> = known.collect();
+        Ok((
+            (),
+            format!(
+                "Herald's resource definitions are served; {}",
+                known.join(", ")
+            ),
+        ))
     };
     progress.step("objects", expected, work).await
 }
@@ -129,33 +129,22 @@ async fn hostname(stage: &Stage, progress: &mut Progress) -> Result<String, Unme
         .await
 }
 
-/// Every instance is behind every port.
-async fn targets(
-    stage: &Stage,
-    progress: &mut Progress,
-    ports: &[u16],
-    step: &'static str,
-) -> Result<(), Unmet> {
-    let instances: BTreeSet<String> = stage
-        .account
-        .instances
-        .iter()
-        .map(|one| one.id.clone())
-        .collect();
+/// Each port has a listener, and a target group with every instance in it.
+async fn targets(stage: &Stage, progress: &mut Progress, ports: &[u16]) -> Result<(), Unmet> {
     let expected = format!(
-        "a listener for each of {}, and every instance behind it",
+        "a listener at each of {}, and all instances in the target group behind it",
         list(ports)
     );
     let work = async {
         let seen = look(stage).await?;
+        let instances = stage.account.instances.iter();
+        let all: BTreeSet<_> = instances.map(|instance| instance.id.clone()).collect();
+        let node_ports = seen.node_ports.values();
         let wanted = Found {
             listeners: ports.iter().copied().collect(),
-            targets: seen
-                .node_ports
-                .iter()
-                .map(|port| (*port, instances.clone()))
-                .collect(),
+            targets: node_ports.map(|port| (*port, all.clone())).collect(),
         };
+        let told = |found: &Found| told(found, &seen.node_ports, stage);
         let found = until(PATIENCE, async || {
             let found = stage.account.found(&seen.uid).await?;
             Ok(if found == wanted {
@@ -169,21 +158,33 @@ async fn targets(
             .map_err(|last| Unmet::new(last).suspecting(CONTROLLER))?;
         Ok(((), told(&wanted)))
     };
-    progress.step(step, &expected, work).await
+    progress.step("targets", &expected, work).await
 }
 
-fn told(found: &Found) -> String {
-    let listeners: Vec<u16> = found.listeners.iter().copied().collect();
-    let behind = |(port, instances): (&u16, &BTreeSet<String>)| {
-        format!("{} at node port {port}", instances.len())
-    };
-    let behind: Vec<_> = found.targets.iter().map(behind).collect();
-    let behind = if behind.is_empty() {
-        "no target".to_owned()
-    } else {
-        format!("instances: {}", behind.join(", "))
-    };
-    format!("listeners at {}; {behind}", list(&listeners))
+/// Where each port leads.
+fn told(found: &Found, node_ports: &BTreeMap<u16, u16>, stage: &Stage) -> String {
+    let ways = node_ports.iter().map(|(port, node_port)| {
+        let listener = if found.listeners.contains(port) {
+            ""
+        } else {
+            ", but no listener"
+        };
+        let behind = found.targets.get(node_port);
+        let behind = |id: &String| behind.is_some_and(|behind| behind.contains(id));
+        let instances = stage.account.instances.iter();
+        let nodes = instances.filter(|instance| behind(&instance.id));
+        let nodes: Vec<_> = nodes.map(|instance| instance.node.as_str()).collect();
+        let nodes = if nodes.is_empty() {
+            "nobody".to_owned()
+        } else {
+            nodes.join(", ")
+        };
+        format!("port {port} → {nodes} at {node_port}{listener}")
+    });
+    let stray = |listener: &&u16| !node_ports.contains_key(*listener);
+    let stray = found.listeners.iter().filter(stray);
+    let stray = stray.map(|port| format!("a listener too many at {port}"));
+    ways.chain(stray).collect::<Vec<_>>().join("; ")
 }
 
 fn list(ports: &[u16]) -> String {
@@ -244,7 +245,7 @@ async fn refused(
             serves(seen) && seen.reason == "Provisioned"
         })
         .await?;
-        Ok(((), format!("{}: {}", seen.reason, seen.message)))
+        Ok(((), seen.said()))
     };
     progress
         .step(
@@ -268,7 +269,7 @@ async fn deleted(
         let gone = until(DELETION, async || {
             Ok(match within(services.get_opt(&name)).await? {
                 None => Ok(()),
-                Some(service) => Err(seen(&service).message),
+                Some(service) => Err(Seen::of(&service).said()),
             })
         });
         gone.await
@@ -307,7 +308,7 @@ async fn wait(
         Ok(if holds(&seen) {
             Ok(seen)
         } else {
-            Err(format!("{}: {}", seen.reason, seen.message))
+            Err(seen.said())
         })
     });
     seen.await
@@ -317,33 +318,6 @@ async fn wait(
 async fn look(stage: &Stage) -> anyhow::Result<Seen> {
     let services: Api<Service> = Api::default_namespaced(stage.api.clone());
     let example: DynamicObject = serde_saphyr::from_str(EXAMPLE)?;
-    Ok(seen(&within(services.get(&example.name_any())).await?))
-}
-
-fn seen(service: &Service) -> Seen {
-    let status = service.status.as_ref();
-    let ingress =
-        status.and_then(|status| status.load_balancer.as_ref()?.ingress.as_ref()?.first());
-    let conditions = status.and_then(|status| status.conditions.as_ref());
-    let mut conditions = conditions.into_iter().flatten();
-    let provisioned = conditions.find(|condition| condition.type_ == api::CONDITION_PROVISIONED);
-    let number = |port: i32| u16::try_from(port).ok();
-    let shown = ingress.and_then(|ingress| ingress.ports.as_ref());
-    let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_ref());
-    Seen {
-        uid: service.uid().unwrap_or_default(),
-        hostname: ingress.and_then(|ingress| ingress.hostname.clone()),
-        ports: shown
-            .into_iter()
-            .flatten()
-            .filter_map(|port| number(port.port))
-            .collect(),
-        node_ports: ports
-            .into_iter()
-            .flatten()
-            .filter_map(|port| number(port.node_port?))
-            .collect(),
-        reason: provisioned.map_or_else(|| "nothing said".to_owned(), |it| it.reason.clone()),
-        message: provisioned.map(|it| it.message.clone()).unwrap_or_default(),
-    }
+    let service = within(services.get(&example.name_any())).await?;
+    Ok(Seen::of(&service))
 }

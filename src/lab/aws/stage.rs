@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::{Context as _, anyhow};
 use kube::Client;
 
-use super::account::{Account, CLUSTER};
+use super::account::Account;
 use crate::lab::{
     cluster::CONTROLLER, control_plane::ControlPlane, floor::Floor, kubeconfig, objects::Member,
     port, supervised::Supervised,
@@ -15,11 +15,11 @@ use crate::lab::{
 pub(in super::super) struct Stage {
     pub(super) account: Account,
     pub(super) api: Client,
-    pub(in super::super) floor: Arc<Floor>,
+    pub(super) floor: Arc<Floor>,
     control_plane: ControlPlane,
     controller: Supervised,
     /// Where the controller serves its status page.
-    page: SocketAddr,
+    pub(super) page: SocketAddr,
 }
 
 impl Stage {
@@ -39,7 +39,7 @@ impl Stage {
             "--default-provider",
             "aws-nlb",
             "--aws-cluster-name",
-            CLUSTER,
+            &account.cluster,
         ];
         // The lab must not be in the way of anything on this machine.
         let page = port::free().await?;
@@ -71,45 +71,13 @@ impl Stage {
     }
 
     /// Keeps the controller running, until something ends that cannot come again: then the lab is over.
-    pub(in super::super) async fn failed(&mut self) -> anyhow::Error {
+    pub(super) async fn failed(&mut self) -> anyhow::Error {
         loop {
             tokio::select! {
                 why = self.control_plane.failed() => return anyhow!(why),
                 () = self.controller.tend() => {}
             }
         }
-    }
-
-    /// What can be tried while it stays.
-    pub(in super::super) fn invitation(&self) -> String {
-        let herald = std::env::args()
-            .next()
-            .unwrap_or_else(|| "herald".to_owned());
-        let options = format!("--default-provider aws-nlb --aws-cluster-name {CLUSTER}");
-        let mut lines = vec![
-            String::new(),
-            format!(
-                "The lab stays up until Ctrl-C. The controller's status page: http://{}/",
-                self.page
-            ),
-            "To try in another terminal:".to_owned(),
-            String::new(),
-            format!(
-                "  export KUBECONFIG={}",
-                kubeconfig::path(self.floor.dir()).display()
-            ),
-        ];
-        let told = self.account.environment().into_iter();
-        let told = told.filter_map(|(key, value)| Some((key, value?)));
-        let told: Vec<_> = told
-            .map(|(key, value)| format!("{key}={}", value.display()))
-            .collect();
-        lines.push(format!("  export {}", told.join(" ")));
-        lines.push("  kubectl apply -f examples/aws/dns-tcp-and-udp.yaml".to_owned());
-        lines.push("  kubectl get services --watch".to_owned());
-        lines.push(format!("  {herald} aws plan {options}"));
-        lines.push(String::new());
-        lines.join("\n")
     }
 
     /// Ends everything, and waits until it has ended.
