@@ -54,16 +54,16 @@ pub use run::run;
 
 const HELP: &str = "\
 Examples:
-  herald lab                                addresses on a segment of three nodes; stays up until Ctrl-C
-  herald lab --once -o json                 the same as a test
+  herald lab                     addresses on a segment of three nodes; stays up until Ctrl-C
+  herald lab --once -o json      the same as a test
+  moto_server -p 5566 &
   AWS_ENDPOINT_URL=http://127.0.0.1:5566 herald lab --provider aws-nlb
-                                            balancers in the moto that `moto_server -p 5566` started
 
-Layer 2 needs Linux, and either root or the right to make user namespaces; no other program. What carries traffic from a
-node to a backend is a small forwarder of the lab's own, in kube-proxy's place.
+layer2 needs Linux, and either root or the right to make user namespaces; no other program. What \
+carries traffic from a node to a backend is a small forwarder of the lab's own, in kube-proxy's place.
 
-With aws-nlb the lab makes a VPC and an instance per node in the AWS at AWS_ENDPOINT_URL, which must be on this machine.
-Credentials are neither needed nor used.";
+aws-nlb needs an AWS on this machine, at AWS_ENDPOINT_URL, such as moto: the lab makes a VPC there, \
+with an instance for each node. Credentials are neither needed nor used.";
 
 /// What `herald lab` takes.
 #[derive(Debug, Args)]
