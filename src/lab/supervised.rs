@@ -22,6 +22,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Supervised {
     arguments: Vec<OsString>,
     kubeconfig: PathBuf,
+    /// Variables of its environment that are others than the lab's, or are not set there.
+    environment: Vec<(&'static str, Option<OsString>)>,
     log: PathBuf,
     child: Option<Child>,
     /// Whether it comes again when it ends.
@@ -52,10 +54,22 @@ impl Supervised {
         Self {
             arguments,
             kubeconfig: kubeconfig::path(dir),
+            environment: Vec::new(),
             log,
             child: None,
             wanted: false,
         }
+    }
+
+    /// The same with more arguments, in an environment of its own.
+    pub(super) fn with(
+        mut self,
+        arguments: &[&str],
+        environment: Vec<(&'static str, Option<OsString>)>,
+    ) -> Self {
+        self.arguments.extend(arguments.iter().map(OsString::from));
+        self.environment = environment;
+        self
     }
 
     /// Starts it; gives its process id. To be called from a thread that lives as long as this process.
@@ -67,6 +81,12 @@ impl Supervised {
         command
             .args(&self.arguments)
             .env("KUBECONFIG", &self.kubeconfig);
+        for (key, value) in &self.environment {
+            match value {
+                Some(value) => command.env(key, value),
+                None => command.env_remove(key),
+            };
+        }
         let child = command.spawn().context("cannot start it")?;
         let pid = child.id().context("it is gone already")?;
         info!(pid, command = ?self.arguments, "started");
