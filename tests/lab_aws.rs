@@ -53,7 +53,7 @@ fn a_balancer_comes_changes_and_goes_without_a_trace() {
         steps,
         [
             "api", "account", "objects", "herald", "applied", "hostname", "targets", "changed",
-            "targets", "refused", "deleted", "empty",
+            "targets", "health", "refused", "deleted", "empty",
         ],
         "{result}"
     );
