@@ -9,7 +9,7 @@ pub mod check;
 pub mod cli;
 pub mod cluster;
 pub mod controller;
-pub mod heap;
+pub mod footprint;
 pub mod ipam;
 #[cfg(feature = "lab")]
 pub mod lab;

@@ -1,5 +1,5 @@
-//! `herald lab --once --provider aws-nlb` as a user runs it, against moto, an AWS that is not Herald's: a Service gets a
-//! hostname, its targets are registered, it changes, it goes, and the account is empty.
+//! `herald lab --provider aws-nlb --once` as a user runs it, in an AWS that is moto: from a Service with two ports to an
+//! empty account.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,128 +10,126 @@
 )]
 #![cfg(feature = "lab")]
 
-#[path = "../providers/aws-client/tests/moto/server.rs"]
-mod server;
-mod venv;
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
 
-use std::process::{Command, Output};
-
+use moto::Moto;
 use serde_json::Value;
 
-/// The lab with AWS there, and with an environment that must not lead it anywhere else.
-fn lab(endpoint: Option<&str>) -> Output {
+#[path = "moto/mod.rs"]
+mod moto;
+#[path = "venv/mod.rs"]
+mod venv;
+
+const REGION: &str = "eu-central-1";
+/// Nothing listens there.
+const NOWHERE: &str = "http://127.0.0.1:1";
+
+/// The show, in an environment that must not lead it anywhere else.
+fn show(endpoint: Option<&str>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_herald"));
     command
-        .args(["lab", "--once", "--provider", "aws-nlb", "-o", "json"])
+        .args(["lab", "--provider", "aws-nlb", "--once", "--output", "json"])
         .env_remove("KUBEBUILDER_ASSETS")
         .env_remove("AWS_ENDPOINT_URL")
-        .env("AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:9")
-        .env(
-            "AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2",
-            "http://127.0.0.1:9",
-        )
+        .env("AWS_ENDPOINT_URL_EC2", NOWHERE)
+        .env("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", NOWHERE)
+        .env("AWS_USE_FIPS_ENDPOINT", "true")
         .env("AWS_PROFILE", "somebody")
-        .env("AWS_REGION", "eu-central-1");
+        .env("AWS_REGION", REGION);
     if let Some(endpoint) = endpoint {
         command.env("AWS_ENDPOINT_URL", endpoint);
     }
     command.output().unwrap()
 }
 
-/// All that moto knows of one kind in that region, asked for by another program than Herald.
-fn known(server: &server::Server, service: &str, call: &str) -> Value {
-    let script = "
+/// What moto tells another program than Herald.
+fn known(python: &Path, moto: &Moto, service: &str, call: &str) -> Value {
+    const ASK: &str = "
 import boto3, json, sys
-client = boto3.client(sys.argv[2], endpoint_url=sys.argv[1], region_name='eu-central-1',
+endpoint, region, service, call = sys.argv[1:]
+client = boto3.client(service, endpoint_url=endpoint, region_name=region,
                       aws_access_key_id='testing', aws_secret_access_key='testing')
-print(json.dumps(getattr(client, sys.argv[3])(), default=str))
+print(json.dumps(getattr(client, call)(), default=str))
 ";
-    let mut command = Command::new(&server.python);
-    command.args(["-c", script, &server.endpoint, service, call]);
+    let mut command = Command::new(python);
+    command.args(["-c", ASK, &moto.endpoint, REGION, service, call]);
     serde_json::from_str(&venv::run(&mut command).unwrap()).unwrap()
 }
 
-/// What a step's line says.
-fn line<'a>(steps: &'a [Value], name: &str, nth: usize) -> &'a str {
-    let mut named = steps.iter().filter(|step| step["step"] == name);
-    named.nth(nth).unwrap()["seen"].as_str().unwrap()
-}
-
 #[test]
-fn every_step_of_the_show_holds() {
-    let Some(server) = server::start() else {
+fn a_balancer_comes_changes_and_goes_without_a_trace() {
+    let tmp = env!("CARGO_TARGET_TMPDIR");
+    let Some(python) = venv::python(tmp, "moto", "moto", moto::REQUIREMENTS) else {
         return;
     };
-    let vpcs = known(&server, "ec2", "describe_vpcs");
-    let output = lab(Some(&server.endpoint));
+    let moto = Moto::start(&python);
+    let before = known(&python, &moto, "ec2", "describe_vpcs");
+    let output = show(Some(&moto.endpoint));
     let progress = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{progress}");
     let result: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(result["held"], true, "{result}");
     let steps = result["steps"].as_array().unwrap();
-    let names: Vec<_> = steps
+    let names: Vec<&str> = steps
         .iter()
-        .map(|step| step["step"].as_str().unwrap())
+        .filter_map(|step| step["step"].as_str())
         .collect();
     assert_eq!(
         names,
         [
             "api", "account", "objects", "herald", "applied", "hostname", "targets", "changed",
-            "targets", "refused", "deleted", "empty",
-        ]
+            "targets", "health", "refused", "deleted", "empty",
+        ],
+        "{result}"
     );
-    let hostname = line(steps, "hostname", 0);
-    assert!(
-        hostname.contains(".eu-central-1.elb.amazonaws.com"),
-        "{hostname}"
-    );
-    for (nth, ports) in [(0, &[80, 443][..]), (1, &[80, 443, 9000])] {
-        let targets = line(steps, "targets", nth);
-        let led: Vec<_> = targets.split("; ").collect();
-        assert_eq!(led.len(), ports.len(), "{targets}");
-        for (led, port) in led.iter().zip(ports) {
+    let told = |name| {
+        let named = steps.iter().filter(move |step| step["step"] == name);
+        named.map(|step| step["seen"].as_str().unwrap())
+    };
+    let hostname = told("hostname").next().unwrap();
+    let region = format!(".{REGION}.elb.amazonaws.com");
+    assert!(hostname.contains(&region), "{hostname}");
+    for (targets, ports) in told("targets").zip([&[80, 443][..], &[80, 443, 9000]]) {
+        let ways: Vec<&str> = targets.split("; ").collect();
+        assert_eq!(ways.len(), ports.len(), "{targets}");
+        for (way, port) in ways.iter().zip(ports) {
             let expected = format!("port {port} → node-1, node-2, node-3 at ");
-            assert!(led.starts_with(&expected), "{targets}");
-            assert!(!led.contains("no listener"), "{targets}");
+            assert!(way.starts_with(&expected), "{targets}");
+            assert!(!way.contains("no listener"), "{targets}");
         }
     }
-    let refused = line(steps, "refused", 0);
-    assert!(
-        refused.contains("aws-load-balancer-sheme; did you mean"),
-        "{refused}"
-    );
-    // It is not Herald alone that finds nothing there, and the lab's own VPC went with it.
-    let balancers = known(&server, "elbv2", "describe_load_balancers");
-    assert_eq!(balancers["LoadBalancers"], Value::Array(Vec::new()));
-    let groups = known(&server, "elbv2", "describe_target_groups");
-    assert_eq!(groups["TargetGroups"], Value::Array(Vec::new()));
-    assert_eq!(known(&server, "ec2", "describe_vpcs")["Vpcs"], vpcs["Vpcs"]);
-    let instances = known(&server, "ec2", "describe_instances");
-    for reservation in instances["Reservations"].as_array().unwrap() {
+    // Another program finds nothing either, and what the lab had made for itself went with it.
+    let empty = Value::Array(Vec::new());
+    let balancers = known(&python, &moto, "elbv2", "describe_load_balancers");
+    assert_eq!(balancers["LoadBalancers"], empty);
+    let groups = known(&python, &moto, "elbv2", "describe_target_groups");
+    assert_eq!(groups["TargetGroups"], empty);
+    let after = known(&python, &moto, "ec2", "describe_vpcs");
+    assert_eq!(after["Vpcs"], before["Vpcs"]);
+    let instances = known(&python, &moto, "ec2", "describe_instances");
+    let reserved = instances["Reservations"].as_array().unwrap();
+    assert_eq!(reserved.len(), 3);
+    for reservation in reserved {
         assert_eq!(reservation["Instances"][0]["State"]["Name"], "terminated");
     }
 }
 
-/// Nothing is made in an AWS that somebody pays for, nor anywhere by guessing.
+/// Nothing is made in an AWS that may be somebody's.
 #[test]
-fn without_an_aws_on_this_machine_nothing_is_made() {
-    for (endpoint, expected) in [
+fn only_an_aws_on_this_machine_will_do() {
+    for (endpoint, says) in [
         (None, "AWS_ENDPOINT_URL names none"),
         (
-            Some("https://elasticloadbalancing.eu-central-1.amazonaws.com"),
+            Some("https://ec2.eu-west-1.example.com"),
             "only in an AWS on this machine",
         ),
-        (
-            Some("http://10.255.255.1:5566"),
-            "only in an AWS on this machine",
-        ),
-        (Some("http://127.0.0.1:9"), "Connection refused"),
+        (Some(NOWHERE), "moto_server"),
     ] {
-        let output = lab(endpoint);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{endpoint:?}: {errors}");
-        let errors = errors.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(errors.contains(expected), "{endpoint:?}: {errors}");
-        assert!(errors.contains("moto_server -p"), "{endpoint:?}: {errors}");
+        let output = show(endpoint);
+        let progress = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{endpoint:?}");
+        assert!(progress.contains(says), "{endpoint:?}: {progress}");
     }
 }

@@ -219,10 +219,10 @@ fn ten_thousand_claims_cross_a_real_socket() {
         .collect();
     one.claim(&claims, 1);
     let all = |view: &View| {
-        view.segments[&two.eth0()]
-            .peers
-            .values()
-            .any(|peer| peer.claims.len() == 10_000)
+        view.segments.get(&two.eth0()).is_some_and(|segment| {
+            let mut peers = segment.peers.values();
+            peers.any(|peer| peer.claims.len() == 10_000)
+        })
     };
     let took = two.wait("has them all", all);
     println!("10,000 claims in {took:?}");

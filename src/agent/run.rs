@@ -45,7 +45,7 @@ use super::{
 use crate::{
     api::{AddressAllocation, AddressPool, AgentFacts, HostFacts, WireSurvey},
     cluster::{self, Reachability, pump},
-    heap,
+    footprint,
     membership::{self, Incarnation, Peers, Setup, View},
     telemetry::{self, Health},
 };
@@ -170,7 +170,7 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     tasks.spawn(soundness::watch_kube_proxy(impaired_sender));
     let (memory_sender, memories) = watch::channel(Arc::default());
     let bursts = memories.clone();
-    tasks.spawn(async { heap::keep_small(bursts).await });
+    tasks.spawn(async { footprint::keep_small(bursts).await });
     tasks.spawn(memory::file::keep(
         state_file,
         options.node.clone(),

@@ -9,6 +9,7 @@
 //! so nothing real can be touched.
 
 mod account;
+mod explain;
 mod look;
 mod show;
 mod stage;

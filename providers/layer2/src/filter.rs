@@ -66,6 +66,9 @@ const ARP_OPERATION: u32 = 20;
 const ARP_SENDER: u32 = 28;
 const ARP_TARGET: u32 = 38;
 const NEXT_HEADER: u32 = 20;
+/// In a Hop-by-Hop Options header right behind that of IPv6, and behind it if it is as short as it can be.
+const NEXT_HEADER_BEHIND_OPTIONS: u32 = 54;
+const ICMP_TYPE_BEHIND_OPTIONS: u32 = 62;
 const ICMP_TYPE: u32 = 54;
 const ETHERNET_HEADER: u32 = 14;
 const IP_FRAGMENT: u32 = 20;
@@ -95,7 +98,8 @@ pub fn arp(addresses: &[IpAddr]) -> Program {
     program
 }
 
-/// Passes Neighbor Solicitations and Advertisements whose target is one of the IPv6 `addresses`.
+/// Passes Neighbor Solicitations and Advertisements whose target is one of the IPv6 `addresses`, and questions who
+/// listens to multicast groups.
 #[must_use]
 pub fn ndp(addresses: &[IpAddr]) -> Program {
     let ours: Vec<_> = addresses.iter().filter_map(v6).collect();
@@ -171,7 +175,20 @@ fn arp_start() -> Program {
 
 fn ndp_start() -> Program {
     let mut program = start(0x86dd);
-    program.extend([load(LOAD_BYTE, NEXT_HEADER), equal(58, 1, 0), refuse()]);
+    let query = [
+        load(LOAD_BYTE, NEXT_HEADER_BEHIND_OPTIONS),
+        equal(58, 1, 0),
+        refuse(),
+        load(LOAD_BYTE, ICMP_TYPE_BEHIND_OPTIONS),
+        equal(130, 1, 0),
+        refuse(),
+        accept(),
+    ];
+    // Options first: it may be a query. Otherwise on to what stands behind it.
+    let behind = u8::try_from(query.len()).unwrap_or(u8::MAX);
+    program.extend([load(LOAD_BYTE, NEXT_HEADER), equal(0, 0, behind)]);
+    program.extend(query);
+    program.extend([equal(58, 1, 0), refuse()]);
     program.extend([
         load(LOAD_BYTE, ICMP_TYPE),
         equal(135, 2, 0),

@@ -6,10 +6,13 @@
 //! ```text
 //!   bytes ──decode──▶ Frame::Arp(ArpFrame)   who says what about which IPv4 address
 //!                     Frame::Ndp(NdpFrame)   the same for IPv6
+//!         mld::Query::parse ──▶ Query        who listens to which group of IPv6
 //! ```
 
 pub mod arp;
 pub mod dhcp;
+mod ipv6;
+pub mod mld;
 pub mod ndp;
 
 use herald_spi::Mac;

@@ -13,6 +13,7 @@
 //!                       │ machine ── frame                pure: (now, input) in, outputs out
 //!                       ▼
 //!                     socket ── filter, sys               a packet socket per link and family
+//!                       └────── listener                  tells switches which groups are listened to
 //!                     prompt                              the thread, which the scheduler prefers
 //!   agent ──Plan──▶ survey ──Found──▶ agent               apart from all that: who else is on the wire
 //! ```
@@ -23,9 +24,11 @@ mod counters;
 mod error;
 pub mod filter;
 pub mod frame;
+mod listener;
 pub mod machine;
 mod netlink;
 pub mod prompt;
+mod rng;
 mod run;
 mod select;
 mod socket;

@@ -20,7 +20,6 @@ mod conflict;
 mod held;
 mod pace;
 mod port;
-mod rng;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,9 +31,9 @@ use std::{
 use herald_spi::{Desired, Duty, IfIndex, Links, Mac, Place, Report, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::rng::Rng;
 use pace::Pacer;
 use port::Port;
-use rng::Rng;
 
 /// After a pause of the whole thread the machine keeps quiet for so long: it may have lost what it owned
 /// meanwhile, and whoever decides that was paused with it.

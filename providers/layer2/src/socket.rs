@@ -1,12 +1,12 @@
-//! The sockets: per link one packet socket for ARP and one for IPv6, each with its filter; and the datagram
-//! sockets that hold the memberships in multicast groups.
+//! The sockets: per link one packet socket for ARP and one for IPv6, each with its filter. The latter makes the NIC
+//! receive the multicast groups of the link, and tells the switches.
 //!
 //! Invariants: a packet socket is created deaf (protocol 0), gets its filter, and only then is bound, so that it
 //! never holds a frame that the filter would refuse. No promiscuous mode. A socket exists only where an address of
 //! its family is wanted and the link is up; one that fails is closed at once and opened again when the list of
 //! links changes or after [`RETRY`], so a broken link never spins.
 
-mod groups;
+mod port;
 
 use std::{
     collections::BTreeMap,
@@ -22,10 +22,10 @@ use socket2::{Domain, SockFilter, Socket, Type};
 use crate::{
     error::Layer2Error,
     filter::{self, Program},
-    frame::MAX_FRAME,
+    frame::{MAX_FRAME, mld::Query, ndp::solicited_node},
     sys::{self, Watched},
 };
-use groups::Groups;
+use port::{Family, Port, station};
 
 /// After a failure a link's sockets are opened again so much later.
 pub(crate) const RETRY: Duration = Duration::from_secs(1);
@@ -42,30 +42,9 @@ const ETH_P_IPV6: u16 = 0x86dd;
 pub(crate) struct Sockets {
     links: Links,
     ports: BTreeMap<IfIndex, Port>,
-    groups: Groups,
-    /// When to try again to join groups that could not be joined.
-    groups_at: Option<Time>,
     /// Links whose state changed since [`Sockets::troubles`].
     troubles: Vec<(IfIndex, Option<String>)>,
     overruns: u64,
-}
-
-/// A link that is listened to, or shall be.
-#[derive(Debug, Default)]
-struct Port {
-    addresses: Vec<IpAddr>,
-    arp: Option<Watched>,
-    ndp: Option<Watched>,
-    /// Something failed; the machine knows.
-    broken: bool,
-    /// When to try again.
-    retry_at: Option<Time>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Family {
-    Arp,
-    Ndp,
 }
 
 /// Whether packet sockets are allowed at all.
@@ -80,17 +59,21 @@ impl Sockets {
         let indices: Vec<IfIndex> = self.ports.keys().copied().collect();
         for index in indices {
             self.open(now, index);
+            if let Some(port) = self.ports.get_mut(&index) {
+                port.set_station(now, self.links.get(&index).map(station));
+            }
         }
-        self.retry_groups(now);
     }
 
     /// From now on these addresses are wanted on the link.
     pub(crate) fn set_addresses(&mut self, now: Time, interface: IfIndex, addresses: Vec<IpAddr>) {
         if addresses.is_empty() {
-            self.ports.remove(&interface);
+            if let Some(mut port) = self.ports.remove(&interface) {
+                port.part(now);
+            }
             return;
         }
-        let port = self.ports.entry(interface).or_default();
+        let port = self.port(interface);
         port.addresses = addresses;
         match port.refilter() {
             Ok(()) => self.open(now, interface),
@@ -138,12 +121,20 @@ impl Sockets {
     pub(crate) fn read(&mut self, now: Time, mut take: impl FnMut(IfIndex, &[u8])) {
         let mut buffer = [0; MAX_FRAME + 1];
         let mut failed = Vec::new();
-        for (&interface, port) in &self.ports {
+        for (&interface, port) in &mut self.ports {
+            let mut queries = Vec::new();
             for socket in port.sockets() {
-                match read_batch(socket, &mut buffer, BATCH, |frame| take(interface, frame)) {
+                let sort = |frame: &[u8]| match Query::parse(frame) {
+                    Some(query) => queries.push(query),
+                    None => take(interface, frame),
+                };
+                match read_batch(socket, &mut buffer, BATCH, sort) {
                     Ok(_) => {}
                     Err(error) => failed.push((interface, error)),
                 }
+            }
+            for query in queries {
+                port.listener.hear(now, &query);
             }
         }
         for (interface, error) in failed {
@@ -151,12 +142,14 @@ impl Sockets {
         }
     }
 
-    /// Throws away all that has come in. Says how many frames that were.
+    /// Throws away all that has come in, queries too, and tells the switches again what they may have forgotten. Says how
+    /// many frames that were.
     pub(crate) fn drain(&mut self, now: Time) -> usize {
         let mut buffer = [0; 1];
         let mut failed = Vec::new();
         let mut count = 0;
-        for (&interface, port) in &self.ports {
+        for (&interface, port) in &mut self.ports {
+            port.listener.tell_again(now);
             for socket in port.sockets() {
                 // More than a buffer holds; what comes in meanwhile is not old.
                 match read_batch(socket, &mut buffer, BUFFER / 256, |_| {}) {
@@ -173,27 +166,44 @@ impl Sockets {
 
     /// Listens to a multicast group.
     pub(crate) fn join(&mut self, now: Time, interface: IfIndex, group: Ipv6Addr) {
-        self.groups.join(interface, group);
-        if self.groups.is_incomplete() {
-            self.groups_at.get_or_insert(now + RETRY);
+        let port = self.port(interface);
+        if port.listener.join(now, group)
+            && let Err(error) = port.receive(interface, group, sys::Membership::Add)
+        {
+            self.fail(now, interface, &error.into());
         }
     }
 
     /// Stops listening to it.
-    pub(crate) fn leave(&mut self, interface: IfIndex, group: Ipv6Addr) {
-        self.groups.leave(interface, group);
+    pub(crate) fn leave(&mut self, now: Time, interface: IfIndex, group: Ipv6Addr) {
+        let link = self.links.get(&interface);
+        let kernels = link.is_some_and(|link| kernel_listens(link, group));
+        let Some(port) = self.ports.get_mut(&interface) else {
+            return;
+        };
+        if port.listener.leave(now, group, kernels) {
+            // A link that is gone has taken the membership with it.
+            drop(port.receive(interface, group, sys::Membership::Drop));
+        }
+    }
+
+    /// Tells the switches that nobody listens here any more.
+    pub(crate) fn part(&mut self, now: Time) {
+        for port in self.ports.values_mut() {
+            port.part(now);
+        }
     }
 
     /// When [`Self::retry`] has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
         self.ports
             .values()
-            .filter_map(|port| port.retry_at)
-            .chain(self.groups_at)
+            .flat_map(|port| [port.retry_at, port.next_report()])
+            .flatten()
             .min()
     }
 
-    /// Tries again what failed long enough ago.
+    /// Tries again what failed long enough ago, and reports what is due.
     pub(crate) fn retry(&mut self, now: Time) {
         let due = |port: &Port| port.retry_at.is_some_and(|at| at <= now);
         let indices: Vec<IfIndex> = self
@@ -205,8 +215,8 @@ impl Sockets {
         for index in indices {
             self.open(now, index);
         }
-        if self.groups_at.is_some_and(|at| at <= now) {
-            self.retry_groups(now);
+        for port in self.ports.values_mut() {
+            port.report(now);
         }
     }
 
@@ -242,9 +252,10 @@ impl Sockets {
             .into_iter()
             .try_for_each(|family| {
                 if !port.wants(family) {
-                    *port.socket(family) = None;
+                    port.stop(now, family);
                 } else if port.socket(family).is_none() {
                     *port.socket(family) = Some(listen(link, family, &port.addresses)?);
+                    port.started(now, interface, family)?;
                 }
                 Ok(())
             });
@@ -259,9 +270,12 @@ impl Sockets {
         }
     }
 
-    fn retry_groups(&mut self, now: Time) {
-        self.groups.retry();
-        self.groups_at = self.groups.is_incomplete().then(|| now + RETRY);
+    fn port(&mut self, interface: IfIndex) -> &mut Port {
+        let station = self.links.get(&interface).map(station);
+        self.ports.entry(interface).or_insert_with(|| {
+            let seed = sys::since_boot().subsec_nanos();
+            Port::new(u64::from(seed) << 32 | u64::from(interface.0), station)
+        })
     }
 
     /// Closes a link's sockets for a while. Told and logged once.
@@ -279,45 +293,18 @@ impl Sockets {
     }
 }
 
-impl Port {
-    fn socket(&mut self, family: Family) -> &mut Option<Watched> {
-        match family {
-            Family::Arp => &mut self.arp,
-            Family::Ndp => &mut self.ndp,
-        }
-    }
-
-    fn sockets(&self) -> impl Iterator<Item = &Watched> {
-        self.arp.iter().chain(&self.ndp)
-    }
-
-    fn wants(&self, family: Family) -> bool {
-        self.addresses.iter().any(|address| match family {
-            Family::Arp => address.is_ipv4(),
-            Family::Ndp => address.is_ipv6(),
-        })
-    }
-
-    /// Replacing a filter is atomic; frames that are queued already are looked up anyway.
-    fn refilter(&self) -> io::Result<()> {
-        for (family, socket) in [(Family::Arp, &self.arp), (Family::Ndp, &self.ndp)] {
-            if let Some(socket) = socket {
-                attach(socket.socket(), family, &self.addresses)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn close(&mut self) {
-        self.arp = None;
-        self.ndp = None;
-    }
-}
-
 impl From<io::Error> for Layer2Error {
     fn from(error: io::Error) -> Self {
         Self::Socket(error)
     }
+}
+
+/// Whether the kernel is in the group for an address of its own: then nobody may say that the host left it.
+fn kernel_listens(link: &Link, group: Ipv6Addr) -> bool {
+    link.addresses.iter().any(|net| match net.addr() {
+        IpAddr::V6(address) => solicited_node(address) == group,
+        IpAddr::V4(_) => false,
+    })
 }
 
 /// A packet socket that hears nothing yet.

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use herald_spi::IfIndex;
+use herald_spi::{IfIndex, Mac};
 use socket2::{SockAddr, SockAddrStorage, Socket};
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -68,8 +68,8 @@ pub(crate) fn link_address(interface: IfIndex, ethertype: u16) -> io::Result<Soc
 /// Sets the size of both buffers, beyond the system-wide limit where CAP_NET_ADMIN allows it.
 pub(crate) fn size_buffers(socket: &Socket, octets: usize) {
     let forced = i32::try_from(octets).is_ok_and(|octets| {
-        set_option(socket, libc::SO_RCVBUFFORCE, octets)
-            .and_then(|()| set_option(socket, libc::SO_SNDBUFFORCE, octets))
+        set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, octets)
+            .and_then(|()| set_option(socket, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, octets))
             .is_ok()
     });
     if !forced {
@@ -79,7 +79,13 @@ pub(crate) fn size_buffers(socket: &Socket, octets: usize) {
     }
 }
 
-fn set_option(socket: &Socket, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+/// `value` is what the option takes, a plain C type.
+fn set_option<T: Copy>(
+    socket: &Socket,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: T,
+) -> io::Result<()> {
     let length =
         libc::socklen_t::try_from(size_of_val(&value)).map_err(|_| io::ErrorKind::InvalidInput)?;
     // SAFETY: the descriptor is open while the socket is borrowed, and the pointer and the length describe
@@ -87,7 +93,7 @@ fn set_option(socket: &Socket, name: libc::c_int, value: libc::c_int) -> io::Res
     let result = unsafe {
         libc::setsockopt(
             socket.as_fd().as_raw_fd(),
-            libc::SOL_SOCKET,
+            level,
             name,
             (&raw const value).cast(),
             length,
@@ -98,6 +104,38 @@ fn set_option(socket: &Socket, name: libc::c_int, value: libc::c_int) -> io::Res
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// What becomes of a membership.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Membership {
+    Add,
+    Drop,
+}
+
+/// Makes a link's NIC receive an Ethernet multicast group as long as the packet socket is open, or not any more.
+pub(crate) fn receive_group(
+    socket: &Socket,
+    interface: IfIndex,
+    Mac(group): Mac,
+    how: Membership,
+) -> io::Result<()> {
+    let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    let mut address = [0; 8];
+    for (octet, &from) in address.iter_mut().zip(&group) {
+        *octet = from;
+    }
+    let request = libc::packet_mreq {
+        mr_ifindex: i32::try_from(interface.0).map_err(invalid)?,
+        mr_type: libc::c_ushort::try_from(libc::PACKET_MR_MULTICAST).map_err(invalid)?,
+        mr_alen: libc::c_ushort::try_from(group.len()).map_err(invalid)?,
+        mr_address: address,
+    };
+    let name = match how {
+        Membership::Add => libc::PACKET_ADD_MEMBERSHIP,
+        Membership::Drop => libc::PACKET_DROP_MEMBERSHIP,
+    };
+    set_option(socket, libc::SOL_PACKET, name, request)
 }
 
 /// How many frames the kernel dropped since the last call because the socket's buffer was full.

@@ -13,7 +13,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{account::Found, look::Seen, stage::Stage};
+use super::{account::Found, explain, look::Seen, stage::Stage};
 use crate::{
     api,
     lab::{
@@ -29,7 +29,7 @@ const FILE: &str = "aws/internal.yaml";
 const EXAMPLE: &str = include_str!("../../../examples/aws/internal.yaml");
 /// How long Herald may take to start, or to see a change, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long until a balancer is there: Herald asks every 15 seconds.
+/// How long until a balancer is there: Herald asks every 20 seconds.
 const PROVISIONING: Duration = Duration::from_secs(90);
 /// How long until nothing is left: Herald gives the balancer's interfaces a minute, and looks again.
 const DELETION: Duration = Duration::from_secs(300);
@@ -46,6 +46,7 @@ pub(in super::super) async fn run(stage: &mut Stage, progress: &mut Progress) ->
     targets(stage, progress, &[80, 443]).await?;
     changed(stage, progress, &mut wish, &first).await?;
     targets(stage, progress, &[80, 443, 9000]).await?;
+    explain::healthy(stage, progress, &wish.name_any(), PATIENCE).await?;
     refused(stage, progress, &mut wish, &first).await?;
     deleted(stage, progress, &wish).await?;
     empty(stage, progress).await

@@ -1,10 +1,9 @@
-//! moto, an AWS that is not Herald's: in a virtual environment with pinned versions under `target/`, a server per test
-//! binary, and a region per test, as regions share nothing.
+//! A server of moto per test binary, and a region per test, as regions share nothing.
 
 pub mod cluster;
-mod server;
 
 use std::{
+    path::PathBuf,
     process::Command,
     sync::{
         OnceLock,
@@ -14,8 +13,10 @@ use std::{
 
 use serde_json::Value;
 
-use self::server::Server;
-use crate::venv;
+use crate::{
+    server::{Moto, REQUIREMENTS},
+    venv,
+};
 
 const SEED: &str = include_str!("seed.py");
 const REGIONS: [&str; 8] = [
@@ -42,12 +43,12 @@ pub struct Region {
 
 /// A region of its own; `None` without Python or a package registry, which under `CI=true` is a failure.
 pub fn region(cluster: &str) -> Option<Region> {
-    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
+    static SERVER: OnceLock<Option<(PathBuf, Moto)>> = OnceLock::new();
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let server = SERVER.get_or_init(server::start).as_ref()?;
+    let (python, server) = SERVER.get_or_init(start).as_ref()?;
     let name = REGIONS[NEXT.fetch_add(1, Ordering::Relaxed)];
     let seeded =
-        venv::run(Command::new(&server.python).args(["-c", SEED, &server.endpoint, name, cluster]));
+        venv::run(Command::new(python).args(["-c", SEED, &server.endpoint, name, cluster]));
     let seeded: Value = serde_json::from_str(&seeded.expect("the VPC is made")).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let list = |value: &Value| value.as_array().unwrap().iter().map(text).collect();
@@ -62,4 +63,11 @@ pub fn region(cluster: &str) -> Option<Region> {
             .map(|node| (text(&node["id"]), text(&node["address"])))
             .collect(),
     })
+}
+
+/// In a virtual environment with pinned versions under `target/`.
+fn start() -> Option<(PathBuf, Moto)> {
+    let python = venv::python(env!("CARGO_TARGET_TMPDIR"), "moto", "moto", REQUIREMENTS)?;
+    let server = Moto::start(&python);
+    Some((python, server))
 }

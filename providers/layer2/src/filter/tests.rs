@@ -4,7 +4,11 @@ use herald_spi::Mac;
 use proptest::prelude::*;
 
 use super::*;
-use crate::frame::{arp as arp_frame, ndp as ndp_frame};
+use crate::frame::{
+    arp as arp_frame,
+    mld::{self, Standing, Station},
+    ndp as ndp_frame,
+};
 
 const A: Mac = Mac([2, 0, 0, 0, 0, 0xa]);
 const B: Mac = Mac([2, 0, 0, 0, 0, 0xb]);
@@ -343,5 +347,27 @@ fn only_datagrams_to_dhcp_clients_pass_whatever_the_length_of_their_header() {
         (datagram(5, 17, 0, 68)[..36].to_vec(), BROADCAST, false),
     ] {
         assert_eq!(passes(&program, kind, &frame), passed, "{frame:?}");
+    }
+}
+
+/// They ask who listens to multicast groups.
+#[test]
+fn queries_of_multicast_listeners_pass_and_their_reports_do_not() {
+    let group: Ipv6Addr = "ff02::1:ff00:1".parse().unwrap();
+    let from = Station {
+        mac: B,
+        address: "fe80::b".parse().unwrap(),
+    };
+    let report = mld::report(from, &[(Standing::Joined, group)]);
+    let mut query = report.clone();
+    query[62] = 130;
+    let mut routed = query.clone();
+    routed[54] = 6;
+    let ours: IpAddr = "fd77::1".parse().unwrap();
+    for program in [ndp(&[ours]), any_ndp()] {
+        assert!(passes(&program, MULTICAST, &query));
+        assert!(!passes(&program, OUTGOING, &query));
+        assert!(!passes(&program, MULTICAST, &report));
+        assert!(!passes(&program, MULTICAST, &routed));
     }
 }

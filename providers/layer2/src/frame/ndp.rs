@@ -7,7 +7,7 @@ use pnet_packet::{
     Packet,
     ethernet::{EtherTypes, EthernetPacket},
     icmpv6::{
-        self, Icmpv6Packet, Icmpv6Type, Icmpv6Types, MutableIcmpv6Packet,
+        self, Icmpv6Packet, Icmpv6Type, Icmpv6Types,
         ndp::{
             MutableNdpOptionPacket, MutableNeighborAdvertPacket, MutableNeighborSolicitPacket,
             NdpOptionType, NdpOptionTypes, NeighborAdvertFlags, NeighborAdvertPacket,
@@ -15,16 +15,15 @@ use pnet_packet::{
         },
     },
     ip::IpNextHeaderProtocols,
-    ipv6::{Ipv6Packet, MutableIpv6Packet},
+    ipv6::Ipv6Packet,
 };
 
 use super::{
-    ETHERNET_HEADER, FrameError, envelope, ethernet, ethertype, from_pnet, payload, payload_mut,
-    truncated,
+    ETHERNET_HEADER, FrameError, ethernet, ethertype, from_pnet,
+    ipv6::{IP_HEADER, Route, datagram},
+    payload, truncated,
 };
 
-/// Octets of the IPv6 header.
-const IP_HEADER: usize = 40;
 /// Octets of a solicitation or an advertisement before its options; both have the same shape.
 const MESSAGE: usize = 24;
 /// Octets of an option that carries an Ethernet address.
@@ -236,9 +235,10 @@ fn solicitation(from: Mac, source: Ipv6Addr, target: Ipv6Addr, link_layer: Optio
         to: multicast_mac(group),
         source,
         destination: group,
+        hop_limit: HOP_LIMIT,
     };
     let option = link_layer.map_or(0, |_| LINK_LAYER_OPTION);
-    datagram(&route, MESSAGE + option, |icmp| {
+    datagram(&route, &[], MESSAGE + option, |icmp| {
         if let Some(mut message) = MutableNeighborSolicitPacket::new(icmp) {
             message.set_icmpv6_type(Icmpv6Types::NeighborSolicit);
             message.set_target_addr(target);
@@ -263,8 +263,9 @@ fn advertisement(
         to,
         source: address,
         destination,
+        hop_limit: HOP_LIMIT,
     };
-    datagram(&route, MESSAGE + LINK_LAYER_OPTION, |icmp| {
+    datagram(&route, &[], MESSAGE + LINK_LAYER_OPTION, |icmp| {
         if let Some(mut message) = MutableNeighborAdvertPacket::new(icmp) {
             message.set_icmpv6_type(Icmpv6Types::NeighborAdvert);
             message.set_flags(flags);
@@ -282,35 +283,6 @@ fn write_link_layer(icmp: &mut [u8], kind: NdpOptionType, mac: Mac) {
         option.set_length(1);
         option.set_data(&mac.0);
     }
-}
-
-/// Who sends to whom, on both layers.
-struct Route {
-    from: Mac,
-    to: Mac,
-    source: Ipv6Addr,
-    destination: Ipv6Addr,
-}
-
-/// A whole frame around an ICMPv6 message of the given length, which `fill` writes; the checksum comes last.
-fn datagram(route: &Route, length: usize, fill: impl FnOnce(&mut [u8])) -> Vec<u8> {
-    let mut bytes = envelope(route.to, route.from, EtherTypes::Ipv6, IP_HEADER + length);
-    let datagram = payload_mut(&mut bytes);
-    if let Some(mut ip) = MutableIpv6Packet::new(datagram) {
-        ip.set_version(6);
-        ip.set_payload_length(u16::try_from(length).unwrap_or_default());
-        ip.set_next_header(IpNextHeaderProtocols::Icmpv6);
-        ip.set_hop_limit(HOP_LIMIT);
-        ip.set_source(route.source);
-        ip.set_destination(route.destination);
-    }
-    let icmp = datagram.get_mut(IP_HEADER..).unwrap_or_default();
-    fill(icmp);
-    if let Some(mut message) = MutableIcmpv6Packet::new(icmp) {
-        let checksum = icmpv6::checksum(&message.to_immutable(), &route.source, &route.destination);
-        message.set_checksum(checksum);
-    }
-    bytes
 }
 
 /// The IPv6 header, and the ICMPv6 message right behind it.

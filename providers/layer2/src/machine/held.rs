@@ -4,7 +4,8 @@ use std::{cmp::Reverse, collections::BTreeSet, time::Duration};
 
 use herald_spi::{Duty, Gain, Mac, Question, Time, Wonder};
 
-use super::{conflict::Conflict, rng::Rng};
+use super::conflict::Conflict;
+use crate::rng::Rng;
 
 /// When the announcements of a burst are due after the first one; then the refresh begins.
 const REPEATS: [Duration; 3] = [

@@ -99,7 +99,10 @@ impl<S: FnMut(Report)> EventLoop<S> {
                     self.feed(woken, Input::Links(links));
                 }
                 Event::Time => {}
-                Event::Stop => return Ok(()),
+                Event::Stop => {
+                    self.sockets.part(woken);
+                    return Ok(());
+                }
                 Event::Blind => return Err(Layer2Error::Netlink("the watch ended".to_owned())),
             }
             self.turn(now());
@@ -184,7 +187,7 @@ impl<S: FnMut(Report)> EventLoop<S> {
                 }
             }
             Output::Join { interface, group } => self.sockets.join(now, interface, group),
-            Output::Leave { interface, group } => self.sockets.leave(interface, group),
+            Output::Leave { interface, group } => self.sockets.leave(now, interface, group),
             Output::Filter {
                 interface,
                 addresses,

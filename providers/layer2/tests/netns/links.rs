@@ -1,6 +1,7 @@
 //! Links that go, come, change, or do not count.
 
 use super::*;
+use crate::recording::Recording;
 
 #[test]
 fn caches_follow_a_gain_a_link_up_and_a_new_mac() {
@@ -51,28 +52,118 @@ fn the_switch_learns_who_listens() {
     }
     let segment = Segment::new();
     let node = segment.plug();
+    segment
+        .switch
+        .sh("ip link set port1 type bridge_slave fastleave on");
     let layer2 = Node::start(&node);
     let member = || {
         node.station
-            .sh("ip -6 maddr show dev eth0")
-            .contains("ff02::1:ff12:3456")
+            .sh("ip maddr show dev eth0")
+            .contains("33:33:ff:12:34:56")
     };
-    let port = || {
-        segment
-            .switch
-            .sh("bridge mdb show dev br0")
-            .contains("port1 grp ff02::1:ff12:3456")
-    };
+    let port = || listens(&segment, 1, "ff02::1:ff12:3456");
     // Two addresses share the group; it is left with the last one.
     let twin: IpAddr = "fd77::ff:12:3456".parse().unwrap();
     layer2.own(node.index, &[v6(), twin]);
-    wait_for("the group is joined", SOON, member);
+    wait_for("the NIC receives the group", SOON, member);
     wait_for("the switch saw the MLD report", SOON, port);
     layer2.own(node.index, &[twin]);
     thread::sleep(Duration::from_millis(200));
-    assert!(member());
+    assert!(member() && port());
     layer2.own(node.index, &[]);
-    wait_for("the group is left", SOON, || !member());
+    wait_for("the NIC does not receive it", SOON, || !member());
+    wait_for("the switch forgot it", SOON, || !port());
+
+    layer2.own(node.index, &[v6()]);
+    wait_for("the switch saw it again", SOON, port);
+    drop(layer2);
+    wait_for("an agent that ends leaves", SOON, || !port());
+}
+
+/// A switch forgets who does not answer its queries, and then delivers no solicitation any more.
+#[test]
+fn a_querier_of_either_version_is_answered() {
+    if !can_make_namespaces() {
+        return;
+    }
+    let segments = [1, 2].map(|version| {
+        let segment = Segment::new();
+        let (node, host) = (segment.plug(), segment.plug());
+        let layer2 = Node::start(&node);
+        segment.switch.sh(&format!(
+            "ip link set br0 type bridge mcast_mld_version {version} mcast_query_response_interval 50 \
+             mcast_query_interval 100 mcast_startup_query_interval 50 mcast_membership_interval 300 mcast_querier 1"
+        ));
+        layer2.own(node.index, &[v6()]);
+        (version, segment, node, host, layer2)
+    });
+    // Three times as long as the switch remembers.
+    thread::sleep(Duration::from_secs(9));
+    for (version, segment, node, host, _) in &segments {
+        assert!(listens(segment, 1, "ff02::1:ff12:3456"), "MLDv{version}");
+        assert!(!listens(segment, 2, "ff02::1:ff12:3456"));
+        assert_eq!(host.resolve(v6()), Some(node.mac), "MLDv{version}");
+    }
+}
+
+/// The address that the node has itself is in the same group as one of Herald's.
+#[test]
+fn a_group_of_the_nodes_own_address_is_not_left() {
+    if !can_make_namespaces() {
+        return;
+    }
+    let segment = Segment::new();
+    let (node, host) = (segment.plug(), segment.plug());
+    segment.switch.sh(
+        "ip link set port1 type bridge_slave fastleave on; ip link set br0 type bridge mcast_querier 1",
+    );
+    let layer2 = Node::start(&node);
+    let twin: IpAddr = "fd77::ff:0:1".parse().unwrap();
+    let port = || listens(&segment, 1, "ff02::1:ff00:1");
+    layer2.own(node.index, &[twin, v6()]);
+    wait_for("the switch knows the group", SOON, port);
+    layer2.own(node.index, &[v6()]);
+    thread::sleep(Duration::from_millis(1500));
+    assert!(port(), "the kernel still listens");
+    assert_eq!(host.resolve("fd77::1".parse().unwrap()), Some(node.mac));
+}
+
+/// What tcpdump reads in the reports of the node, apart from those of its kernel.
+#[test]
+fn reports_are_as_the_rfc_has_them() {
+    if !can_make_namespaces() || !installed("tcpdump") {
+        return;
+    }
+    let segment = Segment::new();
+    let (node, host) = (segment.plug(), segment.plug());
+    let layer2 = Node::start(&node);
+    let recording = Recording::start(&host);
+    layer2.own(node.index, &[v6()]);
+    thread::sleep(Duration::from_millis(2000));
+    layer2.own(node.index, &[]);
+    thread::sleep(Duration::from_millis(500));
+    let told = recording.told("ether src 02:00:00:00:00:01 and ip6 proto 0");
+    let ours: Vec<_> = told
+        .iter()
+        .filter(|it| it.text.contains("ff02::1:ff12:3456"))
+        .collect();
+    let joined = "[gaddr ff02::1:ff12:3456 to_ex { }]";
+    let left = "[gaddr ff02::1:ff12:3456 to_in { }]";
+    let common = [
+        "> 33:33:00:00:00:16, ethertype IPv6",
+        "hlim 1, next-header Options (0)",
+        "fe80::ff:fe00:1 > ff02::16: HBH (rtalert: 0x0000) (padn)",
+        "[icmp6 sum ok] ICMP6, multicast listener report v2, 1 group record(s)",
+    ];
+    assert_eq!(ours.len(), 3, "{told:?}");
+    for (report, record) in ours.iter().zip([joined, joined, left]) {
+        assert!(report.says(&common) && report.says(&[record]), "{report:?}");
+    }
+}
+
+fn listens(segment: &Segment, port: u8, group: &str) -> bool {
+    let known = segment.switch.sh("bridge mdb show dev br0");
+    known.contains(&format!("port{port} grp {group} "))
 }
 
 #[test]

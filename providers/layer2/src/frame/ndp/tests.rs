@@ -22,8 +22,9 @@ fn solicitation(source: Ipv6Addr, destination: Ipv6Addr, options: &[u8]) -> Vec<
         to: multicast_mac(destination),
         source,
         destination,
+        hop_limit: HOP_LIMIT,
     };
-    datagram(&route, MESSAGE + options.len(), |icmp| {
+    datagram(&route, &[], MESSAGE + options.len(), |icmp| {
         let mut message = MutableNeighborSolicitPacket::new(icmp).unwrap();
         message.set_icmpv6_type(Icmpv6Types::NeighborSolicit);
         message.set_target_addr(vip());
@@ -36,7 +37,7 @@ fn with(mut bytes: Vec<u8>, at: usize, octet: u8) -> Vec<u8> {
     bytes[at] = octet;
     let ip = Ipv6Packet::new(&bytes[14..]).unwrap();
     let (source, destination) = (ip.get_source(), ip.get_destination());
-    let mut icmp = MutableIcmpv6Packet::new(&mut bytes[54..]).unwrap();
+    let mut icmp = icmpv6::MutableIcmpv6Packet::new(&mut bytes[54..]).unwrap();
     let checksum = icmpv6::checksum(&icmp.to_immutable(), &source, &destination);
     icmp.set_checksum(checksum);
     bytes

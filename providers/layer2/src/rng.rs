@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 #[derive(Debug)]
-pub(super) struct Rng(u64);
+pub(crate) struct Rng(u64);
 
 impl Rng {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// A duration from `least` to `most`, to the microsecond.
-    pub(super) fn between(&mut self, least: Duration, most: Duration) -> Duration {
+    pub(crate) fn between(&mut self, least: Duration, most: Duration) -> Duration {
         let span = most.saturating_sub(least).as_micros();
         let pick = u128::from(self.next()) % (span + 1);
         least + Duration::from_micros(u64::try_from(pick).unwrap_or_default())
