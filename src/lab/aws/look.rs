@@ -47,13 +47,19 @@ impl Seen {
                 .flatten()
                 .filter_map(|port| Some((number(port.port)?, number(port.node_port?)?)))
                 .collect(),
-            reason: provisioned.map_or_else(|| "nothing said".to_owned(), |it| it.reason.clone()),
+            reason: provisioned.map_or_else(
+                || "without a word of the controller".to_owned(),
+                |it| it.reason.clone(),
+            ),
             message: provisioned.map(|it| it.message.clone()).unwrap_or_default(),
         }
     }
 
     /// What Herald says of it.
     pub(super) fn said(&self) -> String {
+        if self.message.is_empty() {
+            return self.reason.clone();
+        }
         format!("{}: {}", self.reason, self.message)
     }
 }
