@@ -22,10 +22,10 @@ use socket2::{Domain, SockFilter, Socket, Type};
 use crate::{
     error::Layer2Error,
     filter::{self, Program},
-    frame::{MAX_FRAME, mld::Query, ndp::solicited_node},
+    frame::{MAX_FRAME, mld::Query},
     sys::{self, Watched},
 };
-use port::{Family, Port, station};
+use port::{Family, Port};
 
 /// After a failure a link's sockets are opened again so much later.
 pub(crate) const RETRY: Duration = Duration::from_secs(1);
@@ -60,7 +60,7 @@ impl Sockets {
         for index in indices {
             self.open(now, index);
             if let Some(port) = self.ports.get_mut(&index) {
-                port.set_station(now, self.links.get(&index).map(station));
+                port.set_link(now, self.links.get(&index));
             }
         }
     }
@@ -73,7 +73,7 @@ impl Sockets {
             }
             return;
         }
-        let port = self.port(interface);
+        let port = self.port(now, interface);
         port.addresses = addresses;
         match port.refilter() {
             Ok(()) => self.open(now, interface),
@@ -166,7 +166,7 @@ impl Sockets {
 
     /// Listens to a multicast group.
     pub(crate) fn join(&mut self, now: Time, interface: IfIndex, group: Ipv6Addr) {
-        let port = self.port(interface);
+        let port = self.port(now, interface);
         if port.listener.join(now, group)
             && let Err(error) = port.receive(interface, group, sys::Membership::Add)
         {
@@ -176,12 +176,10 @@ impl Sockets {
 
     /// Stops listening to it.
     pub(crate) fn leave(&mut self, now: Time, interface: IfIndex, group: Ipv6Addr) {
-        let link = self.links.get(&interface);
-        let kernels = link.is_some_and(|link| kernel_listens(link, group));
         let Some(port) = self.ports.get_mut(&interface) else {
             return;
         };
-        if port.listener.leave(now, group, kernels) {
+        if port.listener.leave(now, group) {
             // A link that is gone has taken the membership with it.
             drop(port.receive(interface, group, sys::Membership::Drop));
         }
@@ -270,11 +268,12 @@ impl Sockets {
         }
     }
 
-    fn port(&mut self, interface: IfIndex) -> &mut Port {
-        let station = self.links.get(&interface).map(station);
+    fn port(&mut self, now: Time, interface: IfIndex) -> &mut Port {
         self.ports.entry(interface).or_insert_with(|| {
             let seed = sys::since_boot().subsec_nanos();
-            Port::new(u64::from(seed) << 32 | u64::from(interface.0), station)
+            let mut port = Port::new(u64::from(seed) << 32 | u64::from(interface.0));
+            port.set_link(now, self.links.get(&interface));
+            port
         })
     }
 
@@ -297,14 +296,6 @@ impl From<io::Error> for Layer2Error {
     fn from(error: io::Error) -> Self {
         Self::Socket(error)
     }
-}
-
-/// Whether the kernel is in the group for an address of its own: then nobody may say that the host left it.
-fn kernel_listens(link: &Link, group: Ipv6Addr) -> bool {
-    link.addresses.iter().any(|net| match net.addr() {
-        IpAddr::V6(address) => solicited_node(address) == group,
-        IpAddr::V4(_) => false,
-    })
 }
 
 /// A packet socket that hears nothing yet.

@@ -1,6 +1,7 @@
 //! One link: its two sockets, and the listener that reports its groups through one of them.
 
 use std::{
+    collections::BTreeSet,
     io,
     net::{IpAddr, Ipv6Addr},
 };
@@ -9,7 +10,10 @@ use herald_spi::{IfIndex, Link, Time};
 
 use super::attach;
 use crate::{
-    frame::{mld::Station, ndp::multicast_mac},
+    frame::{
+        mld::Station,
+        ndp::{multicast_mac, solicited_node},
+    },
     listener::Listener,
     sys::{self, Watched},
 };
@@ -36,13 +40,13 @@ pub(super) enum Family {
 }
 
 impl Port {
-    pub(super) fn new(seed: u64, station: Option<Station>) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self {
             addresses: Vec::new(),
             arp: None,
             ndp: None,
             listener: Listener::new(seed),
-            station,
+            station: None,
             broken: false,
             retry_at: None,
         }
@@ -111,7 +115,10 @@ impl Port {
         sys::receive_group(socket.socket(), interface, multicast_mac(group), how)
     }
 
-    pub(super) fn set_station(&mut self, now: Time, station: Option<Station>) {
+    /// The link as it is now, if there is one.
+    pub(super) fn set_link(&mut self, now: Time, link: Option<&Link>) {
+        self.listener.keep(link.map(kernels).unwrap_or_default());
+        let station = link.map(station);
         if self.station != station {
             self.station = station;
             self.listener.tell_again(now);
@@ -157,8 +164,17 @@ impl Port {
     }
 }
 
+/// The groups that the kernel is in, for the node's own addresses.
+fn kernels(link: &Link) -> BTreeSet<Ipv6Addr> {
+    let own = link.addresses.iter().filter_map(|net| match net.addr() {
+        IpAddr::V6(address) => Some(solicited_node(address)),
+        IpAddr::V4(_) => None,
+    });
+    own.collect()
+}
+
 /// As whom reports leave: with the link-local address, or none while there is none.
-pub(super) fn station(link: &Link) -> Station {
+fn station(link: &Link) -> Station {
     let locals = link.addresses.iter().filter_map(|net| match net.addr() {
         IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
         _ => None,
