@@ -24,6 +24,7 @@ mod client;
 mod cluster;
 mod control_plane;
 mod endpoints;
+mod environment;
 mod floor;
 mod forwarder;
 mod host;

@@ -12,7 +12,11 @@ use anyhow::{Context as _, bail};
 use tokio::{process::Child, time};
 use tracing::{info, warn};
 
-use super::{kubeconfig, lifeline, role::Place};
+use super::{
+    environment::{self, Environment},
+    kubeconfig, lifeline,
+    role::Place,
+};
 
 /// Before a process that ended by itself is started again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -22,8 +26,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Supervised {
     arguments: Vec<OsString>,
     kubeconfig: PathBuf,
-    /// Variables of its environment that are others than the lab's, or are not set there.
-    environment: Vec<(&'static str, Option<OsString>)>,
+    environment: Environment,
     log: PathBuf,
     child: Option<Child>,
     /// Whether it comes again when it ends.
@@ -62,11 +65,7 @@ impl Supervised {
     }
 
     /// The same with more arguments, in an environment of its own.
-    pub(super) fn with(
-        mut self,
-        arguments: &[&str],
-        environment: Vec<(&'static str, Option<OsString>)>,
-    ) -> Self {
+    pub(super) fn with(mut self, arguments: &[&str], environment: Environment) -> Self {
         self.arguments.extend(arguments.iter().map(OsString::from));
         self.environment = environment;
         self
@@ -81,12 +80,7 @@ impl Supervised {
         command
             .args(&self.arguments)
             .env("KUBECONFIG", &self.kubeconfig);
-        for (key, value) in &self.environment {
-            match value {
-                Some(value) => command.env(key, value),
-                None => command.env_remove(key),
-            };
-        }
+        environment::set(&mut command, &self.environment);
         let child = command.spawn().context("cannot start it")?;
         let pid = child.id().context("it is gone already")?;
         info!(pid, command = ?self.arguments, "started");

@@ -74,10 +74,7 @@ fn of_group<'a>(
     group.targets.iter().map(move |(target, health)| Target {
         port: group.port(),
         balancer: balancer.map(str::to_owned),
-        target: match target.id.contains(':') {
-            true => format!("[{}]:{}", target.id, target.port),
-            false => format!("{}:{}", target.id, target.port),
-        },
+        target: target.place(),
         health: word(*health),
         well: *health == Health::Healthy,
     })

@@ -430,13 +430,12 @@ impl Mind {
             Read::Survey(at, Ok(inventory)) => {
                 self.tell_orphans(&inventory, at);
                 let first = self.survey.value.is_none();
-                let pause = match (
-                    first && self.desk.calls() > Calls::None,
-                    self.sweep.is_unsure(),
-                ) {
-                    (true, _) => SURVEY_SOON,
-                    (false, true) => SWEEP_AFTER,
-                    (false, false) => SURVEY_EVERY,
+                let pause = if first && self.desk.calls() > Calls::None {
+                    SURVEY_SOON
+                } else if self.sweep.is_unsure() {
+                    SWEEP_AFTER
+                } else {
+                    SURVEY_EVERY
                 };
                 if self.survey.succeed(inventory, at, Moment(now.0 + pause)) {
                     info!("the region was surveyed again");

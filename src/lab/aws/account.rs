@@ -12,7 +12,7 @@ use herald_aws::{Call, Executor as _, Failure, Hints, Id, Inventory, Orphan, Rep
 use herald_aws_client::{Client, Observer, TRIAL_KEY, trial};
 use tracing::warn;
 
-use crate::controller::cloud;
+use crate::{controller::cloud, lab::environment::Environment};
 
 /// Where nobody says another.
 const REGION: &str = "eu-west-1";
@@ -97,7 +97,7 @@ impl Account {
     }
 
     /// What the controller finds in its environment: this AWS, and no credentials that are anybody's.
-    pub(super) fn environment(&self) -> Vec<(&'static str, Option<OsString>)> {
+    pub(super) fn environment(&self) -> Environment {
         let nowhere = Some("/dev/null".into());
         vec![
             ("AWS_ENDPOINT_URL", Some(OsString::from(&self.url))),
@@ -295,23 +295,14 @@ impl Account {
 
 /// Whether a URL leads to this machine.
 fn is_here(url: &str) -> bool {
-    let Some((_, rest)) = url.split_once("://") else {
+    let Ok(url) = url.parse::<http::Uri>() else {
         return false;
     };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.contains('@') {
+    let (Some(_), Some(host)) = (url.scheme(), url.host()) else {
         return false;
-    }
-    let host = match authority.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => authority
-            .split_once(':')
-            .map_or(authority, |(host, _)| host),
     };
-    host == "localhost"
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tokio::process::Command;
 
 use super::stage::Stage;
 use crate::lab::{
-    kubeconfig,
+    environment, kubeconfig,
     look::until,
     progress::{Progress, Unmet},
 };
@@ -51,12 +51,7 @@ async fn targets(stage: &Stage, service: &str) -> anyhow::Result<Vec<Value>> {
         .args(["--aws-cluster-name", cluster, "--output", "json"])
         .env("KUBECONFIG", kubeconfig::path(stage.floor.dir()))
         .stdin(Stdio::null());
-    for (key, value) in stage.account.environment() {
-        match value {
-            Some(value) => command.env(key, value),
-            None => command.env_remove(key),
-        };
-    }
+    environment::set(&mut command, &stage.account.environment());
     let output = command.output().await.context("herald explain")?;
     let Ok(model) = serde_json::from_slice::<Value>(&output.stdout) else {
         bail!(

@@ -29,7 +29,7 @@ const FILE: &str = "aws/internal.yaml";
 const EXAMPLE: &str = include_str!("../../../examples/aws/internal.yaml");
 /// How long Herald may take to start, or to see a change, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long until a balancer is there: Herald asks every 20 seconds.
+/// How long until a balancer is there: AWS takes two minutes, and moto none; Herald looks every 15 to 20 seconds.
 const PROVISIONING: Duration = Duration::from_secs(90);
 /// How long until nothing is left: Herald gives the balancer's interfaces a minute, and looks again.
 const DELETION: Duration = Duration::from_secs(300);
