@@ -195,6 +195,8 @@ struct ExplainArgs {
     /// What the controller runs with: which provider serves Services without a class.
     #[arg(long, value_enum, default_value_t)]
     default_provider: DefaultProvider,
+    #[command(flatten)]
+    aws: aws::AwsArgs,
     /// How the answer looks.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -258,6 +260,8 @@ const EXPLAIN_HELP: &str = "Examples:
   herald explain default/web            what it asks for, which pools were tried, who announces it
   herald explain web -n default         the same
   herald explain default/web -o json    the same for scripts
+  herald explain shop/web --aws-cluster-name prod
+                                        also how AWS finds the targets of its balancer
 
 Decided by the same code as in the controller, from what the cluster says now. Nothing is changed.
 All is well when the Service has its addresses and each is announced.

@@ -30,9 +30,11 @@ pub async fn keep_small<T>(mut changes: watch::Receiver<T>) -> ! {
 mod tests {
     use super::*;
 
-    fn resident() -> u64 {
+    /// What the kernel says of this process, in kibibytes.
+    #[cfg(target_os = "linux")]
+    fn status(key: &str) -> u64 {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
         let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
         kibibytes.unwrap().parse().unwrap()
     }
@@ -40,18 +42,10 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn code_that_was_unmapped_runs_on() {
-        let mapped = || {
-            let status = std::fs::read_to_string("/proc/self/status").unwrap();
-            let line = status
-                .lines()
-                .find_map(|line| line.strip_prefix("RssFile:"));
-            let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-            kibibytes.unwrap().parse::<u64>().unwrap()
-        };
         let words = ["a constant", "of the program"].concat();
-        let before = mapped();
+        let before = status("RssFile:");
         sys::unmap_code();
-        let after = mapped();
+        let after = status("RssFile:");
         assert!(after < before, "{before} kB, then {after} kB");
         assert_eq!(words, "a constantof the program");
     }
@@ -66,9 +60,9 @@ mod tests {
             number += 1;
             number % 100 == 0
         });
-        let before = resident();
+        let before = status("VmRSS:");
         sys::give_back();
-        let after = resident();
+        let after = status("VmRSS:");
         assert!(after + 10_000 < before, "{before} kB, then {after} kB");
         assert_eq!(blocks.len(), 100);
     }

@@ -13,14 +13,18 @@
 //!   client    eth0: requests, neighbour table
 //! ```
 //!
-//! Invariants: nothing outside the lab's own namespaces is changed; every process dies with the lab (`lifeline`),
+//! With `--provider aws-nlb` there is no segment: the controller makes balancers in an AWS on this machine (`aws`).
+//!
+//! Invariants: nothing outside the lab's own namespaces is changed, but for that AWS; every process dies with the lab (`lifeline`),
 //! whose directory is removed even then (`switch`); namespaces are made before any thread.
 
+mod aws;
 mod backend;
 mod client;
 mod cluster;
 mod control_plane;
 mod endpoints;
+mod environment;
 mod floor;
 mod forwarder;
 mod host;
@@ -49,13 +53,26 @@ use clap::{Args, Subcommand, ValueEnum, value_parser};
 
 pub use run::run;
 
+const HELP: &str = "\
+Examples:
+  herald lab                     addresses on a segment of three nodes; stays up until Ctrl-C
+  herald lab --once -o json      the same as a test
+  moto_server -p 5566 &
+  AWS_ENDPOINT_URL=http://127.0.0.1:5566 herald lab --provider aws-nlb
+
+layer2 needs Linux, and either root or the right to make user namespaces; no other program. What \
+carries traffic from a node to a backend is a small forwarder of the lab's own, in kube-proxy's place.
+
+aws-nlb needs an AWS on this machine, at AWS_ENDPOINT_URL, such as moto: the lab makes a VPC there, \
+with an instance for each node. Credentials are neither needed nor used.";
+
 /// What `herald lab` takes.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Needs Linux, and either root or the right to make user namespaces; no other program. What \
-    carries traffic from a node to a backend is a small forwarder of the lab's own, in kube-proxy's place."
-)]
+#[command(after_help = HELP)]
 pub struct LabArgs {
+    /// What is shown: addresses that agents announce on a segment, or Network Load Balancers in an AWS on this machine.
+    #[arg(long, value_enum, default_value_t)]
+    provider: Provider,
     /// End after the show; exit code 0 only if every step held.
     #[arg(long)]
     once: bool,
@@ -75,6 +92,13 @@ pub struct LabArgs {
     /// How the result is told. With `json` progress goes to standard error.
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Provider {
+    #[default]
+    Layer2,
+    AwsNlb,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -2,6 +2,7 @@
 
 mod orphans;
 mod plan;
+mod targets;
 
 use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
 
@@ -20,6 +21,8 @@ use crate::{
     cluster,
     controller::cloud::{self, Lists, Viewer},
 };
+
+pub(super) use targets::{Target, targets};
 
 /// So many nodes are asked which region they are in.
 const ASKED: u32 = 50;

@@ -18,13 +18,17 @@ use std::process::ExitCode;
 use anyhow::bail;
 use herald_spi::ServiceKey;
 
-use super::{ExplainArgs, output, reading::Reader};
+use super::{ExplainArgs, aws, output, reading::Reader};
 
 pub(super) async fn show(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let key = target(&args.service, args.namespace.as_deref())?;
     let reader = Reader::connect().await?;
     let scene = reader.patiently(scene::read(&reader, &key)).await?;
-    let model = decision::explained(&reader, &scene, args.default_provider).await?;
+    let mut model = decision::explained(&reader, &scene, args.default_provider).await?;
+    if args.aws.cluster_name.is_some() {
+        let targets = aws::targets(&reader, &args.aws, args.default_provider, &key);
+        model.targets = Some(targets.await?);
+    }
     output::print(&model, args.output)
 }
 

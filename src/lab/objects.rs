@@ -1,6 +1,6 @@
 //! The objects that the lab writes: what a cluster has before Herald comes, and the examples.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Context as _, bail};
 use k8s_openapi::{
@@ -15,7 +15,7 @@ use kube::{
 use serde_json::json;
 use tokio::time;
 
-use super::segment::Segment;
+use super::segment::Host;
 use crate::api;
 
 /// The lab as a field manager.
@@ -41,27 +41,65 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const ESTABLISHED_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(50);
 
+/// A node as the cluster is to know it.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) name: String,
+    /// Where a cloud has zones.
+    pub(super) zone: Option<String>,
+    /// What a cloud calls it.
+    pub(super) provider_id: Option<String>,
+    /// Its InternalIPs.
+    pub(super) addresses: Vec<IpAddr>,
+}
+
+impl Member {
+    /// A host on the segment.
+    pub(super) fn of(host: &Host) -> Self {
+        Self {
+            name: host.name.clone(),
+            zone: None,
+            provider_id: None,
+            addresses: host.addresses().into(),
+        }
+    }
+
+    fn object(&self) -> serde_json::Value {
+        let mut labels = json!({"kubernetes.io/hostname": self.name});
+        if let (Some(zone), Some(labels)) = (&self.zone, labels.as_object_mut()) {
+            let region = zone.trim_end_matches(|last: char| last.is_ascii_lowercase());
+            labels.insert("topology.kubernetes.io/zone".to_owned(), json!(zone));
+            labels.insert("topology.kubernetes.io/region".to_owned(), json!(region));
+        }
+        let mut object = json!({
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": {"name": self.name, "labels": labels},
+        });
+        if let (Some(id), Some(object)) = (&self.provider_id, object.as_object_mut()) {
+            object.insert("spec".to_owned(), json!({"providerID": id}));
+        }
+        object
+    }
+}
+
 /// Writes namespaces, Nodes and Herald's resource definitions, and waits until these are served.
-pub(super) async fn prepare(client: &Client, segment: &Segment) -> anyhow::Result<()> {
+pub(super) async fn prepare(client: &Client, nodes: &[Member]) -> anyhow::Result<()> {
     for name in NAMESPACES {
         let namespace =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         apply(client, &serde_json::from_value(namespace)?).await?;
     }
-    for node in &segment.nodes {
-        let object = json!({
-            "apiVersion": "v1", "kind": "Node",
-            "metadata": {"name": node.name, "labels": {"kubernetes.io/hostname": node.name}},
-        });
-        apply(client, &serde_json::from_value(object)?).await?;
+    for node in nodes {
+        apply(client, &serde_json::from_value(node.object())?).await?;
         let addresses = node
-            .addresses()
+            .addresses
+            .iter()
             .map(|a| json!({"type": "InternalIP", "address": a}));
         // Not by apply: its schema has one address of each type, and here are two.
         let status = json!({
-            "status": {"addresses": addresses, "conditions": [{
+            "status": {"addresses": addresses.collect::<Vec<_>>(), "conditions": [{
                 "type": "Ready", "status": "True", "reason": "HeraldLab",
-                "message": "a network namespace of herald lab",
+                "message": "a node of herald lab",
             }]},
         });
         let nodes: Api<DynamicObject> = Api::all_with(client.clone(), &resource("", "v1", "Node"));

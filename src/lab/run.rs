@@ -17,7 +17,7 @@ use tracing_subscriber::{
 };
 
 use super::{
-    LabArgs, Output,
+    LabArgs, Output, Provider, aws,
     cluster::Cluster,
     control_plane::{Binaries, ControlPlane},
     floor::Floor,
@@ -75,6 +75,7 @@ async fn until_interrupted(args: &LabArgs) -> anyhow::Result<ExitCode> {
         args,
         progress: Progress::new(args.output == Output::Json),
         cluster: None,
+        stage: None,
         outcome: None,
         floor: None,
     };
@@ -87,6 +88,9 @@ async fn until_interrupted(args: &LabArgs) -> anyhow::Result<ExitCode> {
     if let Some(cluster) = lab.cluster.take() {
         cluster.stop().await;
     }
+    if let Some(stage) = lab.stage.take() {
+        stage.stop().await;
+    }
     result
 }
 
@@ -94,6 +98,7 @@ struct Lab<'a> {
     args: &'a LabArgs,
     progress: Progress,
     cluster: Option<Cluster>,
+    stage: Option<aws::Stage>,
     outcome: Option<Outcome>,
     /// Swept when all else is gone.
     floor: Option<Arc<Floor>>,
@@ -110,8 +115,16 @@ impl Lab<'_> {
             .as_deref()
             .map(Binaries::find)
             .transpose()?;
+        let account = match self.args.provider {
+            Provider::Layer2 => None,
+            Provider::AwsNlb => Some(aws::Account::find().await?),
+        };
         self.introduce(binaries.as_ref());
-        match self.show(floor, binaries).await {
+        let shown = match account {
+            None => self.show(floor, binaries).await,
+            Some(account) => self.show_aws(floor, binaries, account).await,
+        };
+        match shown {
             Ok(outcome) => self.outcome = Some(outcome),
             Err(unmet) => self.explain(&unmet),
         }
@@ -119,12 +132,19 @@ impl Lab<'_> {
         if self.outcome.is_none() {
             return Ok(ExitCode::FAILURE);
         }
-        match &mut self.cluster {
-            Some(cluster) if !self.args.once => {
+        if self.args.once {
+            return Ok(ExitCode::SUCCESS);
+        }
+        match (&mut self.cluster, &mut self.stage) {
+            (Some(cluster), _) => {
                 stay::invite(cluster, &self.progress).await?;
                 Err(stay::follow(cluster, &self.progress).await)
             }
-            _ => Ok(ExitCode::SUCCESS),
+            (None, Some(stage)) => {
+                aws::invite(stage, &self.progress);
+                Err(aws::follow(stage, &self.progress).await)
+            }
+            (None, None) => Ok(ExitCode::SUCCESS),
         }
     }
 
@@ -137,6 +157,11 @@ impl Lab<'_> {
                 binaries.dir.display()
             )
         });
+        if self.args.provider == Provider::AwsNlb {
+            return self.progress.say(&format!(
+                "Herald lab: {nodes} nodes in an AWS on this machine.\n  control plane    {plane}\n",
+            ));
+        }
         let carrier = match binaries.and_then(|binaries| binaries.kube_proxy.as_ref()) {
             None => "a small forwarder of the lab's own, which stands where kube-proxy stands",
             Some(_) => "kube-proxy, in nftables mode",
@@ -152,19 +177,7 @@ impl Lab<'_> {
         floor: Arc<Floor>,
         binaries: Option<Binaries>,
     ) -> Result<Outcome, Unmet> {
-        let expected = "the API server serves";
-        let port = self.args.port;
-        let work = async {
-            let control_plane = ControlPlane::start(binaries, &floor, port).await;
-            let control_plane = control_plane.map_err(|e| {
-                Unmet::from(e)
-                    .suspecting("etcd")
-                    .suspecting("kube-apiserver")
-            })?;
-            let seen = format!("the API server serves at {}", control_plane.access().url);
-            Ok((control_plane, seen))
-        };
-        let control_plane = self.progress.step("api", expected, work).await?;
+        let control_plane = self.control_plane(&floor, binaries).await?;
         let nodes = self.args.nodes;
         let expected = "nodes and a client on one Ethernet segment";
         let work = async {
@@ -177,6 +190,41 @@ impl Lab<'_> {
         };
         let cluster = self.progress.step("cluster", expected, work).await?;
         show::run(self.cluster.insert(cluster), &mut self.progress).await
+    }
+
+    async fn show_aws(
+        &mut self,
+        floor: Arc<Floor>,
+        binaries: Option<Binaries>,
+        account: aws::Account,
+    ) -> Result<Outcome, Unmet> {
+        let control_plane = self.control_plane(&floor, binaries).await?;
+        let nodes = self.args.nodes;
+        let progress = &mut self.progress;
+        let stage = aws::set(floor, control_plane, account, nodes, progress).await?;
+        aws::run(self.stage.insert(stage), progress).await?;
+        Ok(Outcome { failover: None })
+    }
+
+    async fn control_plane(
+        &mut self,
+        floor: &Floor,
+        binaries: Option<Binaries>,
+    ) -> Result<ControlPlane, Unmet> {
+        let port = self.args.port;
+        let work = async {
+            let control_plane = ControlPlane::start(binaries, floor, port).await;
+            let control_plane = control_plane.map_err(|e| {
+                Unmet::from(e)
+                    .suspecting("etcd")
+                    .suspecting("kube-apiserver")
+            })?;
+            let seen = format!("the API server serves at {}", control_plane.access().url);
+            Ok((control_plane, seen))
+        };
+        self.progress
+            .step("api", "the API server serves", work)
+            .await
     }
 
     /// Shows what may tell why a step did not hold.
@@ -205,7 +253,7 @@ impl Lab<'_> {
             let result = json!({
                 "held": held,
                 "nodes": self.args.nodes,
-                "failoverSeconds": self.outcome.map(|o| o.failover.as_secs_f64()),
+                "failoverSeconds": self.outcome.and_then(|o| o.failover).map(|took| took.as_secs_f64()),
                 "steps": self.progress.steps,
             });
             println!("{}", serde_json::to_string_pretty(&result)?);

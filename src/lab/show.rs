@@ -9,7 +9,7 @@ use std::{net::IpAddr, time::Duration};
 use super::{
     cluster::{CONTROLLER, Cluster},
     look::{self, Announcers, Seen, until},
-    objects,
+    objects::{self, Member},
     progress::{Progress, Unmet},
     supervised::agent_of,
 };
@@ -20,8 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What the show was about.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outcome {
-    /// From the death of an owner's agent until the client was answered again.
-    pub(super) failover: Duration,
+    /// From the death of an owner's agent until the client was answered again, where there are agents.
+    pub(super) failover: Option<Duration>,
 }
 
 /// Two addresses that requests go to, one of each family.
@@ -83,7 +83,8 @@ pub(super) async fn run(cluster: &mut Cluster, progress: &mut Progress) -> Resul
 async fn objects(cluster: &Cluster, progress: &mut Progress) -> Result<(), Unmet> {
     let expected = "the API server takes Herald's resource definitions and the nodes";
     let work = async {
-        objects::prepare(&cluster.api, &cluster.segment).await?;
+        let nodes: Vec<_> = cluster.segment.nodes.iter().map(Member::of).collect();
+        objects::prepare(&cluster.api, &nodes).await?;
         Ok((
             (),
             "Herald's resource definitions are served; the nodes are known".to_owned(),

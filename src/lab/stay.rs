@@ -80,21 +80,26 @@ fn from_the_segment(cluster: &Cluster, service: &Seen) -> anyhow::Result<Option<
 /// Tells of every change of an address or its announcer; ends only with an error.
 pub(super) async fn follow(cluster: &mut Cluster, progress: &Progress) -> anyhow::Error {
     let api = cluster.api.clone();
-    let watch = async {
-        let mut known = state(&api).await.unwrap_or_default();
-        loop {
-            time::sleep(POLL).await;
-            // An API server that does not answer has no news.
-            let Ok(now) = state(&api).await else { continue };
-            for line in news(&known, &now) {
-                progress.say(&line);
-            }
-            known = now;
-        }
-    };
     tokio::select! {
         error = cluster.failed() => error,
-        () = watch => anyhow::anyhow!("nothing more to tell"),
+        () = tell(progress, async || state(&api).await) => anyhow::anyhow!("nothing more to tell"),
+    }
+}
+
+/// Tells of every change of what is looked at, for ever.
+pub(super) async fn tell<S>(progress: &Progress, look: impl Fn() -> S)
+where
+    S: Future<Output = anyhow::Result<BTreeMap<String, String>>>,
+{
+    let mut known = look().await.unwrap_or_default();
+    loop {
+        time::sleep(POLL).await;
+        // An API server that does not answer has no news.
+        let Ok(now) = look().await else { continue };
+        for line in news(&known, &now) {
+            progress.say(&line);
+        }
+        known = now;
     }
 }
 

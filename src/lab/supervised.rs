@@ -12,7 +12,11 @@ use anyhow::{Context as _, bail};
 use tokio::{process::Child, time};
 use tracing::{info, warn};
 
-use super::{kubeconfig, lifeline, role::Place};
+use super::{
+    environment::{self, Environment},
+    kubeconfig, lifeline,
+    role::Place,
+};
 
 /// Before a process that ended by itself is started again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -22,6 +26,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Supervised {
     arguments: Vec<OsString>,
     kubeconfig: PathBuf,
+    environment: Environment,
     log: PathBuf,
     child: Option<Child>,
     /// Whether it comes again when it ends.
@@ -52,10 +57,18 @@ impl Supervised {
         Self {
             arguments,
             kubeconfig: kubeconfig::path(dir),
+            environment: Vec::new(),
             log,
             child: None,
             wanted: false,
         }
+    }
+
+    /// The same with more arguments, in an environment of its own.
+    pub(super) fn with(mut self, arguments: &[&str], environment: Environment) -> Self {
+        self.arguments.extend(arguments.iter().map(OsString::from));
+        self.environment = environment;
+        self
     }
 
     /// Starts it; gives its process id. To be called from a thread that lives as long as this process.
@@ -67,6 +80,7 @@ impl Supervised {
         command
             .args(&self.arguments)
             .env("KUBECONFIG", &self.kubeconfig);
+        environment::set(&mut command, &self.environment);
         let child = command.spawn().context("cannot start it")?;
         let pid = child.id().context("it is gone already")?;
         info!(pid, command = ?self.arguments, "started");

@@ -59,6 +59,20 @@ impl Client {
         })
     }
 
+    /// A call to EC2 that no controller makes, and for which `herald-aws` has no word: for whoever sets up a region to try
+    /// things in. Gives the texts of all elements of that name in the answer; pages are not followed.
+    ///
+    /// # Errors
+    /// As AWS refuses it, or that no answer came.
+    pub async fn ask_ec2(
+        &self,
+        action: &'static str,
+        fields: &[(&str, &str)],
+        element: &str,
+    ) -> Result<Vec<String>, Failure> {
+        self.ec2.ask(action, fields, element).await
+    }
+
     /// The region.
     #[must_use]
     pub fn region(&self) -> &str {

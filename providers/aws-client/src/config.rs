@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, ConfigLoader, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_credential_types::Credentials;
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
@@ -15,6 +16,22 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 const REQUEST: Duration = Duration::from_secs(25);
 /// A request is tried so often; only for what AWS did not do, or may do twice.
 const ATTEMPTS: u32 = 3;
+
+/// The same for an AWS in which things are only tried, as moto on this machine: it takes any credentials, so nobody need
+/// have some, and whatever the environment says, nothing is sent anywhere else.
+#[must_use]
+pub fn trial(endpoint: &str) -> ConfigLoader {
+    let anyone = Credentials::new(TRIAL_KEY, TRIAL_KEY, None, None, "trial");
+    defaults()
+        .endpoint_url(endpoint)
+        .credentials_provider(anyone)
+        // With an endpoint of one's own the SDK refuses these, and the environment may ask for them.
+        .use_fips(false)
+        .use_dual_stack(false)
+}
+
+/// Both halves of the key that [`trial`] signs with.
+pub const TRIAL_KEY: &str = "trial";
 
 /// The SDK's defaults with Herald's limits. TLS is by ring, as everywhere in Herald. Retries are the standard ones: the SDK's
 /// adaptive mode holds all calls up for some 14 seconds after one throttled call, so it is `Pace` that slows down.

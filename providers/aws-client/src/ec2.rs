@@ -104,6 +104,20 @@ impl Ec2 {
         answer::read(&call, &pages).map_err(unreadable)?
     }
 
+    /// See [`Client::ask_ec2`](crate::Client::ask_ec2).
+    pub(crate) async fn ask(
+        &self,
+        action: &'static str,
+        fields: &[(&str, &str)],
+        element: &str,
+    ) -> Result<Vec<String>, Failure> {
+        let form = query::plain(action, fields);
+        self.pace.turn(Lane::Ec2Write).await?;
+        let request = self.request(action);
+        let answer = request.invoke(form.encoded()).await.map_err(failure)?;
+        answer::texts(&answer, element).map_err(unreadable)
+    }
+
     fn request(&self, action: &'static str) -> Request {
         let mut operation = Operation::builder()
             .service_name("ec2")

@@ -22,5 +22,5 @@ mod pace;
 mod words;
 
 pub use client::{Client, ConnectError};
-pub use config::defaults;
+pub use config::{TRIAL_KEY, defaults, trial};
 pub use observer::Observer;

@@ -11,6 +11,8 @@
 
 mod agreement;
 mod moto;
+#[path = "../../../tests/moto/mod.rs"]
+mod server;
 mod support;
 #[path = "../../../tests/venv/mod.rs"]
 mod venv;

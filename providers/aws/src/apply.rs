@@ -14,6 +14,7 @@ use crate::{
     call::{Call, Reply},
     failure::{Failure, Remedy, Verdict},
     memory::{Kind, Memory},
+    names,
     owner::{Owner, Ownership},
     plan::{Part, Plan, Step, Trouble},
     refusal::{Reason, Refusal},
@@ -44,6 +45,8 @@ pub struct Outcome {
     pub remedy: Option<Remedy>,
     /// How many calls were done.
     pub done: usize,
+    /// The balancer that was made.
+    pub balancer: Option<String>,
     /// Whether AWS has refused what fits the network as it was read: see [`Failure::doubts_network`].
     pub doubts_network: bool,
     stopped: bool,
@@ -134,9 +137,13 @@ impl Apply {
         if let Some(name) = self.steps.get(self.at).and_then(|step| step.makes.clone()) {
             self.made.insert(name, id.clone());
         }
-        // AWS hands out a balancer that exists alike under the same name, whoever made it.
-        if matches!(call, Call::CreateBalancer(_)) {
-            self.unproven = Some(id);
+        if let Call::CreateBalancer(spec) = call {
+            // AWS hands out a balancer that exists alike under the same name, whoever made it. Nobody else makes names
+            // like Herald's own.
+            if !names::is_made_for(&spec.name, &self.owner) {
+                self.unproven = Some(id.clone());
+            }
+            self.outcome.balancer = Some(id);
         }
     }
 
@@ -211,6 +218,9 @@ impl Apply {
             memory.note(call, &Reply::Done, now);
             self.outcome.done += 1;
             return;
+        }
+        if verdict.refusal.reason == Reason::Unreachable {
+            memory.note_unheard(call, now);
         }
         self.failed.insert(self.at);
         self.judge(verdict);

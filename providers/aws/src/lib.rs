@@ -63,7 +63,7 @@ pub use names::cluster as check_cluster_name;
 pub use network_cache::NetworkCache;
 pub use observed::{Balancer, Group, Listener, Observed};
 pub use owner::{Owner, Ownership, Role};
-pub use plan::{Part, Plan, Publish, Step, Trouble, Wait, plan};
+pub use plan::{Part, Plan, Publish, Step, Then, Trouble, Wait, plan};
 pub use refusal::{Reason, Refusal};
 pub use settings::{NodePorts, Settings};
 pub use words::{Alpn, Id, Moment, Probe, Scheme, Stack, TargetFamily, TargetType, Wire, Word};

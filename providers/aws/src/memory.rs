@@ -26,6 +26,8 @@ pub struct Memory {
     pub(crate) certificates: BTreeMap<String, BTreeSet<String>>,
     /// When something was made last, or the process began.
     made: Moment,
+    /// When something may have been made last of which no answer told, as by a process before this one; `None`: never.
+    unheard: Option<Moment>,
     /// When the region was surveyed last.
     surveyed: Moment,
 }
@@ -47,7 +49,15 @@ impl Memory {
             attributes: BTreeMap::new(),
             certificates: BTreeMap::new(),
             made: now,
+            unheard: Some(now),
             surveyed: Moment::default(),
+        }
+    }
+
+    /// Nobody before this process has made anything for the Service: it carried no finalizer until now.
+    pub fn begins_with_nothing(&mut self) {
+        if self.hints == Hints::default() && self.names.is_empty() {
+            self.unheard = None;
         }
     }
 
@@ -72,8 +82,8 @@ impl Memory {
         self.certificates.clear();
     }
 
-    /// Whether the next survey tells more than the last: that was before everything could be seen. Whoever goes on
-    /// reconciling takes it from the shared one when that is renewed; whoever deletes waits for it.
+    /// Whether the next survey tells more than what was heard and the last survey: that was before everything could be
+    /// seen. Whoever goes on reconciling takes it from the shared one when that is renewed; whoever deletes waits for it.
     #[must_use]
     pub fn wants_survey(&self, now: Moment) -> bool {
         self.is_settled(now) && !self.is_sure(now)
@@ -84,9 +94,20 @@ impl Memory {
         now.since(self.made) >= SETTLE
     }
 
-    /// Whether a survey after that has shown what there is.
+    /// Whether what there is is known: every answer was heard, or a survey after that has shown it.
     pub(crate) fn is_sure(&self, now: Moment) -> bool {
-        self.is_settled(now) && self.surveyed.since(self.made) >= SETTLE
+        let heard = |unheard: Moment| self.surveyed.since(unheard) >= SETTLE;
+        self.is_settled(now) && self.unheard.is_none_or(heard)
+    }
+
+    /// Takes note of a call of which nobody knows whether it was done.
+    pub(crate) fn note_unheard(&mut self, call: &Call, now: Moment) {
+        if matches!(call, Call::CreateBalancer(_) | Call::CreateGroup(_)) {
+            self.unheard = Some(now);
+        }
+        if call.action().1.starts_with("Create") {
+            self.made = now;
+        }
     }
 
     /// Takes note of a call that was done.

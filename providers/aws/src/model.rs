@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
 use ipnet::IpNet;
@@ -187,13 +187,20 @@ impl fmt::Display for GroupKind {
     }
 }
 
+impl Target {
+    /// The instance or the address, and the port.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self.id.parse::<IpAddr>() {
+            Ok(address) => SocketAddr::new(address, self.port).to_string(),
+            Err(_) => format!("{}:{}", self.id, self.port),
+        }
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.id.contains(':') {
-            write!(f, "[{}]:{}", self.id, self.port)?;
-        } else {
-            write!(f, "{}:{}", self.id, self.port)?;
-        }
+        f.write_str(&self.place())?;
         if self.outside {
             f.write_str("@all")
         } else {

@@ -30,6 +30,8 @@ pub fn cluster(name: &str) -> Result<(), &'static str> {
 
 /// The longest name of a cluster: it is also part of the tag's key `kubernetes.io/cluster/NAME`, which has 128 letters.
 const CLUSTER_LIMIT: usize = 100;
+/// More balancers of one Service under names like that there are hardly ever at a time.
+const ROUNDS: u32 = 8;
 /// The longest name of a balancer or target group.
 const LIMIT: usize = 32;
 
@@ -45,6 +47,12 @@ pub fn balancer(owner: &Owner, wanted: Option<&str>, round: u32) -> String {
         }
         (None, _) => readable(owner, &["balancer", &round.to_string()]),
     }
+}
+
+/// Whether a balancer's name is one that Herald made up for the Service, not one that a user chose.
+#[must_use]
+pub fn is_made_for(name: &str, owner: &Owner) -> bool {
+    (0..=ROUNDS).any(|round| balancer(owner, None, round) == name)
 }
 
 /// The name of a target group: `balancer` is the name of the one that it is for, `fixed` what cannot be changed.

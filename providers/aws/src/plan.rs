@@ -24,6 +24,7 @@ use std::{collections::BTreeSet, fmt};
 use herald_spi::{Port, Protocol};
 
 use crate::{
+    apply::Outcome,
     call::Call,
     desired::Wanted,
     observed::Observed,
@@ -46,6 +47,20 @@ pub struct Plan {
     pub provisioning: Option<String>,
     /// Whether nothing is left of a Service that goes, so that its finalizer may go, too.
     pub gone: bool,
+    /// What is known of the time when every call of it was answered.
+    pub then: Then,
+}
+
+/// What comes when a plan is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing, until something changes or is waited for.
+    #[default]
+    Rest,
+    /// Another look finds more to do.
+    More,
+    /// Nothing is left of a Service that goes.
+    Gone,
 }
 
 /// A call, and why.
@@ -142,6 +157,20 @@ impl Plan {
                     | Reason::FamilyUnavailable
             )
         })
+    }
+
+    /// What is left of it once it was carried out. Where every call was answered nobody looks again only to see that it is
+    /// as AWS said: the next steady look does.
+    #[must_use]
+    pub fn rest(&self, outcome: &Outcome) -> Self {
+        let mut rest = self.clone();
+        if outcome.remedy.is_none() && self.then != Then::More {
+            rest.steps.clear();
+            rest.publish = Publish::Keep;
+            rest.gone |= self.then == Then::Gone;
+            rest.provisioning = rest.provisioning.or_else(|| outcome.balancer.clone());
+        }
+        rest
     }
 
     /// When it is worth looking again, in seconds; `None`: when something changes.

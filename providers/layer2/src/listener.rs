@@ -38,6 +38,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Listener {
     groups: BTreeSet<Ipv6Addr>,
+    /// What the host listens to without Herald: nobody may say that it left these.
+    kept: BTreeSet<Ipv6Addr>,
     /// Changes, and how many more times each is to be told.
     changes: BTreeMap<Ipv6Addr, u8>,
     changes_at: Option<Time>,
@@ -63,6 +65,7 @@ impl Listener {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             groups: BTreeSet::new(),
+            kept: BTreeSet::new(),
             changes: BTreeMap::new(),
             changes_at: None,
             asked: Asked::default(),
@@ -90,15 +93,18 @@ impl Listener {
         new
     }
 
-    /// Whether it was listened to. `silently`: the host goes on listening without Herald.
-    pub(crate) fn leave(&mut self, now: Time, group: Ipv6Addr, silently: bool) -> bool {
+    /// Whether it was listened to.
+    pub(crate) fn leave(&mut self, now: Time, group: Ipv6Addr) -> bool {
         let listened = self.groups.remove(&group);
-        if listened && silently {
-            self.changes.remove(&group);
-        } else if listened {
+        if listened {
             self.changed(now, group);
         }
         listened
+    }
+
+    /// The groups that the host listens to itself, for its own addresses.
+    pub(crate) fn keep(&mut self, groups: BTreeSet<Ipv6Addr>) {
+        self.kept = groups;
     }
 
     /// Whoever remembered what was told may have forgotten it, or knows it of another station.
@@ -147,8 +153,8 @@ impl Listener {
             return Vec::new();
         }
         self.queue_at = now + PAUSE;
-        let frames = BURST * self.records_in_a_frame(now);
-        let records: Vec<Record> = self.queue.drain(..frames.min(self.queue.len())).collect();
+        let most = BURST * self.records_in_a_frame(now);
+        let records: Vec<Record> = self.queue.drain(..most.min(self.queue.len())).collect();
         self.write(now, from, &records)
     }
 
@@ -156,11 +162,12 @@ impl Listener {
     pub(crate) fn farewell(&mut self, now: Time, from: Station) -> Vec<Vec<u8>> {
         let told = std::mem::take(&mut self.changes);
         let left = std::mem::take(&mut self.groups);
-        let gone = left.iter().chain(told.keys()).copied();
-        let gone: BTreeSet<Ipv6Addr> = gone.collect();
+        let mut gone = left;
+        gone.extend(told.into_keys());
         (self.changes_at, self.answer_at) = (None, None);
         self.queue.clear();
-        let records: Vec<Record> = gone.iter().map(|&group| (Standing::Left, group)).collect();
+        let gone = gone.difference(&self.kept);
+        let records: Vec<Record> = gone.map(|&group| (Standing::Left, group)).collect();
         self.write(now, from, &records)
     }
 
@@ -184,12 +191,11 @@ impl Listener {
 
     fn tell_changes(&mut self, now: Time) {
         for (&group, times) in &mut self.changes {
-            let standing = if self.groups.contains(&group) {
-                Standing::Joined
-            } else {
-                Standing::Left
-            };
-            self.queue.push_back((standing, group));
+            if self.groups.contains(&group) {
+                self.queue.push_back((Standing::Joined, group));
+            } else if !self.kept.contains(&group) {
+                self.queue.push_back((Standing::Left, group));
+            }
             *times = times.saturating_sub(1);
         }
         self.changes.retain(|_, times| *times > 0);

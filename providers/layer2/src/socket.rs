@@ -6,6 +6,8 @@
 //! its family is wanted and the link is up; one that fails is closed at once and opened again when the list of
 //! links changes or after [`RETRY`], so a broken link never spins.
 
+mod port;
+
 use std::{
     collections::BTreeMap,
     io::{self, Read},
@@ -20,14 +22,10 @@ use socket2::{Domain, SockFilter, Socket, Type};
 use crate::{
     error::Layer2Error,
     filter::{self, Program},
-    frame::{
-        MAX_FRAME,
-        mld::{Query, Station},
-        ndp::{multicast_mac, solicited_node},
-    },
-    listener::Listener,
+    frame::{MAX_FRAME, mld::Query},
     sys::{self, Watched},
 };
+use port::{Family, Port};
 
 /// After a failure a link's sockets are opened again so much later.
 pub(crate) const RETRY: Duration = Duration::from_secs(1);
@@ -49,27 +47,6 @@ pub(crate) struct Sockets {
     overruns: u64,
 }
 
-/// A link that is listened to, or shall be.
-#[derive(Debug)]
-struct Port {
-    addresses: Vec<IpAddr>,
-    arp: Option<Watched>,
-    ndp: Option<Watched>,
-    listener: Listener,
-    /// As whom the listener reports; `None` while there is no such link.
-    station: Option<Station>,
-    /// Something failed; the machine knows.
-    broken: bool,
-    /// When to try again.
-    retry_at: Option<Time>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Family {
-    Arp,
-    Ndp,
-}
-
 /// Whether packet sockets are allowed at all.
 pub(crate) fn probe() -> Result<(), Layer2Error> {
     deaf().map(drop)
@@ -83,7 +60,7 @@ impl Sockets {
         for index in indices {
             self.open(now, index);
             if let Some(port) = self.ports.get_mut(&index) {
-                port.set_station(now, self.links.get(&index).map(station));
+                port.set_link(now, self.links.get(&index));
             }
         }
     }
@@ -96,7 +73,7 @@ impl Sockets {
             }
             return;
         }
-        let port = self.port(interface);
+        let port = self.port(now, interface);
         port.addresses = addresses;
         match port.refilter() {
             Ok(()) => self.open(now, interface),
@@ -189,7 +166,7 @@ impl Sockets {
 
     /// Listens to a multicast group.
     pub(crate) fn join(&mut self, now: Time, interface: IfIndex, group: Ipv6Addr) {
-        let port = self.port(interface);
+        let port = self.port(now, interface);
         if port.listener.join(now, group)
             && let Err(error) = port.receive(interface, group, sys::Membership::Add)
         {
@@ -199,12 +176,10 @@ impl Sockets {
 
     /// Stops listening to it.
     pub(crate) fn leave(&mut self, now: Time, interface: IfIndex, group: Ipv6Addr) {
-        let link = self.links.get(&interface);
-        let kernels = link.is_some_and(|link| kernel_listens(link, group));
         let Some(port) = self.ports.get_mut(&interface) else {
             return;
         };
-        if port.listener.leave(now, group, kernels) {
+        if port.listener.leave(now, group) {
             // A link that is gone has taken the membership with it.
             drop(port.receive(interface, group, sys::Membership::Drop));
         }
@@ -293,11 +268,12 @@ impl Sockets {
         }
     }
 
-    fn port(&mut self, interface: IfIndex) -> &mut Port {
-        let station = self.links.get(&interface).map(station);
+    fn port(&mut self, now: Time, interface: IfIndex) -> &mut Port {
         self.ports.entry(interface).or_insert_with(|| {
             let seed = sys::since_boot().subsec_nanos();
-            Port::new(u64::from(seed) << 32 | u64::from(interface.0), station)
+            let mut port = Port::new(u64::from(seed) << 32 | u64::from(interface.0));
+            port.set_link(now, self.links.get(&interface));
+            port
         })
     }
 
@@ -316,142 +292,10 @@ impl Sockets {
     }
 }
 
-impl Port {
-    fn new(seed: u64, station: Option<Station>) -> Self {
-        Self {
-            addresses: Vec::new(),
-            arp: None,
-            ndp: None,
-            listener: Listener::new(seed),
-            station,
-            broken: false,
-            retry_at: None,
-        }
-    }
-
-    fn socket(&mut self, family: Family) -> &mut Option<Watched> {
-        match family {
-            Family::Arp => &mut self.arp,
-            Family::Ndp => &mut self.ndp,
-        }
-    }
-
-    fn sockets(&self) -> impl Iterator<Item = &Watched> {
-        self.arp.iter().chain(&self.ndp)
-    }
-
-    fn wants(&self, family: Family) -> bool {
-        self.addresses.iter().any(|address| match family {
-            Family::Arp => address.is_ipv4(),
-            Family::Ndp => address.is_ipv6(),
-        })
-    }
-
-    /// Replacing a filter is atomic; frames that are queued already are looked up anyway.
-    fn refilter(&self) -> io::Result<()> {
-        for (family, socket) in [(Family::Arp, &self.arp), (Family::Ndp, &self.ndp)] {
-            if let Some(socket) = socket {
-                attach(socket.socket(), family, &self.addresses)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A fresh socket is in no group, and a switch may have forgotten what the one before it was told.
-    fn started(&mut self, now: Time, interface: IfIndex, family: Family) -> Result<(), io::Error> {
-        let Family::Ndp = family else { return Ok(()) };
-        for group in self.listener.groups() {
-            self.receive(interface, group, sys::Membership::Add)?;
-        }
-        self.listener.tell_again(now);
-        Ok(())
-    }
-
-    fn stop(&mut self, now: Time, family: Family) {
-        match family {
-            Family::Arp => self.arp = None,
-            Family::Ndp => self.part(now),
-        }
-    }
-
-    /// The NIC receives the group from now on, or not any more.
-    fn receive(&self, interface: IfIndex, group: Ipv6Addr, how: sys::Membership) -> io::Result<()> {
-        let Some(socket) = &self.ndp else {
-            return Ok(());
-        };
-        sys::receive_group(socket.socket(), interface, multicast_mac(group), how)
-    }
-
-    fn set_station(&mut self, now: Time, station: Option<Station>) {
-        if self.station != station {
-            self.station = station;
-            self.listener.tell_again(now);
-        }
-    }
-
-    /// When the listener has something to say to those whom it can reach.
-    fn next_report(&self) -> Option<Time> {
-        self.ndp.as_ref()?;
-        self.station?;
-        self.listener.next_deadline()
-    }
-
-    fn report(&mut self, now: Time) {
-        if self.next_report().is_some_and(|at| at <= now)
-            && let Some(station) = self.station
-        {
-            let frames = self.listener.frames(now, station);
-            self.send_reports(&frames);
-        }
-    }
-
-    fn part(&mut self, now: Time) {
-        if let Some(station) = self.station {
-            let frames = self.listener.farewell(now, station);
-            self.send_reports(&frames);
-        }
-        self.ndp = None;
-    }
-
-    /// One that cannot be sent is as one that got lost: the next one makes up for it.
-    fn send_reports(&self, frames: &[Vec<u8>]) {
-        if let Some(socket) = &self.ndp {
-            for frame in frames {
-                drop(socket.socket().send(frame));
-            }
-        }
-    }
-
-    fn close(&mut self) {
-        self.arp = None;
-        self.ndp = None;
-    }
-}
-
 impl From<io::Error> for Layer2Error {
     fn from(error: io::Error) -> Self {
         Self::Socket(error)
     }
-}
-
-/// As whom reports leave: with the link-local address, or none while there is none.
-fn station(link: &Link) -> Station {
-    let locals = link.addresses.iter().filter_map(|net| match net.addr() {
-        IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
-        _ => None,
-    });
-    Station {
-        mac: link.mac,
-        address: locals.min().unwrap_or(Ipv6Addr::UNSPECIFIED),
-    }
-}
-
-/// Whether the kernel is in the group for an address of its own: then nobody may say that the host left it.
-fn kernel_listens(link: &Link, group: Ipv6Addr) -> bool {
-    link.addresses.iter().any(|net| match net.addr() {
-        IpAddr::V6(address) => solicited_node(address) == group,
-        IpAddr::V4(_) => false,
-    })
 }
 
 /// A packet socket that hears nothing yet.

@@ -55,6 +55,7 @@ pub(super) async fn explained(
         wakes_when: Vec::new(),
         advice: None,
         addresses,
+        targets: None,
         events: events(scene),
     };
     if let Some(explained) = explained {

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::cli::aws::Target;
+
 /// Everything that there is to say of one Service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,6 +31,9 @@ pub(super) struct Model {
     /// What to do about it.
     pub(super) advice: Option<String>,
     pub(super) addresses: Vec<Address>,
+    /// Of its balancer in AWS, where AWS was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) targets: Option<Vec<Target>>,
     /// Of Herald, the latest last.
     pub(super) events: Vec<Event>,
 }

@@ -1,8 +1,13 @@
 //! The explanation for people: one section after the other, empty ones left out.
 
 use super::model::{Address, Counts, KeptBack, Model, Pool, Requested, Said, Verdict};
-use crate::api;
-use crate::cli::output::{Answer, Cell, Look, Table, Tone, listed, one_line, plain};
+use crate::{
+    api,
+    cli::{
+        aws::Target,
+        output::{Answer, Cell, Look, Table, Tone, listed, one_line, plain},
+    },
+};
 
 /// How many addresses that are kept back, and how many Events, are shown unless everything is asked for.
 const KEPT_SHOWN: usize = 10;
@@ -55,6 +60,7 @@ impl Page<'_> {
         };
         self.lines(title, &model.advice);
         self.addresses(&model.addresses);
+        self.targets(model);
         self.events(model);
         self.text
     }
@@ -232,6 +238,31 @@ impl Page<'_> {
         });
         let header = ["ADDRESS", "NODE", "INTERFACE", "SINCE", "STATE", "MESSAGE"];
         self.table(&header, rows.collect());
+    }
+
+    fn targets(&mut self, model: &Model) {
+        let Some(targets) = &model.targets else {
+            let mut verdicts = model.verdicts.iter();
+            let is_clouds = verdicts.any(|verdict| verdict.type_ == api::CONDITION_PROVISIONED);
+            let ask =
+                "with --aws-cluster-name NAME, as the controller has it, AWS is asked how they are";
+            return self.lines("Its targets in AWS", is_clouds.then_some(ask));
+        };
+        if targets.is_empty() {
+            return self.lines("Its targets in AWS", ["none"]);
+        }
+        self.title("Its targets in AWS");
+        let row = |target: &Target| {
+            let port = target.port.map(|port| port.to_string());
+            vec![
+                plain(port.unwrap_or_default()),
+                plain(&target.target),
+                Cell::new(target.health, Tone::of(target.well)),
+                plain(target.balancer.clone().unwrap_or_default()),
+            ]
+        };
+        let rows = targets.iter().map(row).collect();
+        self.table(&["PORT", "TARGET", "HEALTH", "BALANCER"], rows);
     }
 
     fn events(&mut self, model: &Model) {

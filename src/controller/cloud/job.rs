@@ -335,6 +335,7 @@ async fn serve(
         let written = written.await?;
         keep.note(&written);
         take(&mut record, &written);
+        keep.memory.begins_with_nothing();
     }
     let outcome = round::carry_out(
         &*tools.aws,
@@ -355,7 +356,10 @@ async fn serve(
         let words = Words { told, node_ports };
         say(tools, &record, words, keep, heard).await?;
     }
-    Ok(End::Went(Box::new(seen.plan), outcome.remedy))
+    Ok(End::Went(
+        Box::new(seen.plan.rest(&outcome)),
+        outcome.remedy,
+    ))
 }
 
 /// Deletes what there is.
@@ -364,7 +368,7 @@ async fn release(
     owner: &Owner,
     keep: &mut Keep,
 ) -> Result<(Seen, Outcome), Verdict> {
-    let seen = round::look(
+    let mut seen = round::look(
         &*tools.aws,
         owner,
         &Goal::Gone,
@@ -382,6 +386,7 @@ async fn release(
         &tools.clock,
     )
     .await;
+    seen.plan = seen.plan.rest(&outcome);
     Ok((seen, outcome))
 }
 

@@ -7,6 +7,7 @@ use herald_aws::{
     Outcome, Owner, Plan, Refusal, Settings, Site, Survey, TargetType, Verdict, Wanted, desired,
     held, plan,
 };
+use tracing::debug;
 
 use super::{Aws, Clock};
 
@@ -142,6 +143,9 @@ pub async fn carry_out(
     memory: &mut Memory,
     clock: &Clock,
 ) -> Outcome {
+    if !plan.steps.is_empty() {
+        debug!(service = %owner.service, "{plan}");
+    }
     let mut apply = Apply::new(owner.clone(), plan);
     while let Some(call) = apply.next_call() {
         let answer = aws.execute(call).await;

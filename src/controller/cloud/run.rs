@@ -90,8 +90,10 @@ const PAGE: u32 = 200;
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Surveys of the region are so many seconds apart, more or less.
 const SURVEY_EVERY: u64 = 2700;
+/// The second one comes sooner: whoever is to be deleted then need not wait for it.
+const SURVEY_SOON: u64 = 300;
 /// Who deletes may want one sooner, but not sooner than this after the last.
-const SURVEY_AT_MOST: u64 = 60;
+const SURVEY_AT_MOST: u64 = 300;
 /// An orphan is told of after two surveys.
 const SWEEP_AFTER: u64 = 960;
 /// A turn whose Service is behind what was written is put off by so much.
@@ -428,7 +430,9 @@ impl Mind {
             Read::Survey(at, Ok(inventory)) => {
                 self.tell_orphans(&inventory, at);
                 let first = self.survey.value.is_none();
-                let pause = if self.sweep.is_unsure() {
+                let pause = if first && self.desk.calls() > Calls::None {
+                    SURVEY_SOON
+                } else if self.sweep.is_unsure() {
                     SWEEP_AFTER
                 } else {
                     SURVEY_EVERY
@@ -611,8 +615,8 @@ impl Mind {
         match &end {
             End::Gone => info!(service = %key, "nothing is left of it in AWS"),
             End::Unwritten(failure) => debug!(service = %key, %failure, "not written; again"),
-            End::Went(plan, remedy) if !plan.steps.is_empty() => {
-                debug!(service = %key, ?remedy, "{plan}");
+            End::Went(rest, remedy) if !rest.is_quiet() => {
+                debug!(service = %key, ?remedy, "{rest}");
             }
             End::Went(..) | End::Told | End::StillProvisioning => {}
         }

@@ -43,7 +43,9 @@ pub(super) async fn run(
     }
     comes_back(cluster, progress, &dead, &after).await?;
     alone(cluster, progress, target, &after, "returned").await?;
-    Ok(Outcome { failover })
+    Ok(Outcome {
+        failover: Some(failover),
+    })
 }
 
 /// Kills an agent; gives the moment before.

@@ -19,6 +19,17 @@ pub(super) fn next(body: &str) -> Result<Option<String>, Error> {
     Ok(text(root, "nextToken").filter(|token| !token.is_empty()))
 }
 
+/// The texts of all elements of that name.
+pub(super) fn texts(body: &str, element: &str) -> Result<Vec<String>, Error> {
+    let document = Document::parse(body)?;
+    let named = document
+        .descendants()
+        .filter(|node| node.tag_name().name() == element);
+    Ok(named
+        .map(|node| node.text().unwrap_or_default().to_owned())
+        .collect())
+}
+
 /// Reads all pages of an answer.
 pub(super) fn read(call: &Call, pages: &[String]) -> Result<Result<Reply, Failure>, Error> {
     let documents: Vec<Document<'_>> = pages

@@ -1,9 +1,15 @@
-//! Where EC2 is: as the environment or the profile says, else the region's own host in its partition.
+//! Where EC2 is: as the caller says, else the environment or the profile, else the region's own host in its partition.
 
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 
 pub(super) fn of(config: &SdkConfig, region: &str) -> String {
+    // As the SDK's own clients do: what the program says wins over what the environment says of this one service.
+    if let Some(url) = config.endpoint_url()
+        && config.get_origin("endpoint_url").is_client_config()
+    {
+        return url.to_owned();
+    }
     let key = ServiceConfigKey::builder()
         .service_id("EC2")
         .env("AWS_ENDPOINT_URL")

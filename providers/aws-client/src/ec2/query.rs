@@ -93,6 +93,14 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
+/// A form of these fields.
+pub(super) fn plain(action: &str, fields: &[(&str, &str)]) -> Form {
+    let begun = Form::new(action);
+    fields
+        .iter()
+        .fold(begun, |form, (key, value)| form.with(*key, *value))
+}
+
 /// The form of a call.
 pub(super) fn form(call: &Call, action: &str) -> Result<Form, Failure> {
     let form = Form::new(action);

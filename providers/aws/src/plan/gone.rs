@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Part, Plan, Publish, security::revoke};
+use super::{Part, Plan, Publish, Then, security::revoke};
 use crate::{
     call::Call,
     observed::Observed,
@@ -85,5 +85,8 @@ pub(super) fn delete(plan: &mut Plan, owner: &Owner, observed: &Observed) {
             why,
             Call::DeleteSecurityGroup(Id::known(id)),
         );
+    }
+    if observed.sure {
+        plan.then = Then::Gone;
     }
 }

@@ -1,7 +1,7 @@
 //! The plan for a Service that is served: makes first, breaks last.
 
 use super::{
-    Part, Plan, Publish, attributes, balancer, balancer::Current, groups, held, listeners,
+    Part, Plan, Publish, Then, attributes, balancer, balancer::Current, groups, held, listeners,
     ports_of, retire, security,
 };
 use crate::{
@@ -14,6 +14,8 @@ use crate::{
 
 /// Targets become healthy and balancers active within some of these.
 pub(super) const SOON: u64 = 15;
+/// A balancer takes minutes, and each look costs a call.
+const PROVISIONING: u64 = 20;
 
 pub(super) fn serve(
     plan: &mut Plan,
@@ -51,6 +53,10 @@ pub(super) fn serve(
     let leaving = groups::let_targets_go(plan, desired, observed, current.name());
     let moved = publish(plan, desired, observed, &current, published);
     let old = retire::retire(plan, desired, observed, &current, moved, now);
+    // What they need goes when they are gone.
+    if leaving || old {
+        plan.then = Then::More;
+    }
     security::close(plan, desired, observed, &current, leaving || old);
 }
 
@@ -84,7 +90,7 @@ fn publish(
         plan.wait(
             Reason::Provisioning,
             format!("balancer {} is being made", current.name()),
-            SOON,
+            PROVISIONING,
         );
         if published.is_some() && shown.is_none() {
             plan.publish = Publish::Clear;
@@ -106,7 +112,7 @@ fn publish(
         plan.wait(
             Reason::Provisioning,
             format!("AWS is still making balancer {}", new.read.name),
-            SOON,
+            PROVISIONING,
         );
         if published.is_some() && shown.is_none() {
             plan.publish = Publish::Clear;
@@ -135,6 +141,9 @@ fn publish(
         ports: served.collect(),
     };
     // What is published is read in the status next time; until then both serve.
+    if shown.is_some() {
+        plan.then = Then::More;
+    }
     false
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct World {
     /// Ports that must take new connections at the published hostname, whatever happens.
     pub(crate) watched: Vec<u16>,
     pub(crate) plan: Plan,
+    /// What is left of it.
+    pub(crate) rest: Plan,
     pub(crate) outcome: Outcome,
     surveyed: bool,
     /// Where in the log the latest round begins, after the survey that all Services share.
@@ -113,6 +115,7 @@ impl World {
             dies_at: None,
             watched: Vec::new(),
             plan: Plan::default(),
+            rest: Plan::default(),
             outcome: Outcome::default(),
             surveyed: false,
             began: 0,
@@ -121,6 +124,7 @@ impl World {
         world.seed_strangers();
         world.aws.pass(1000);
         world.memory = Memory::new(world.aws.now);
+        world.memory.begins_with_nothing();
         world.aws.log.clear();
         world
     }
@@ -235,7 +239,7 @@ impl World {
         }
         self.began = self.aws.log.len();
         if let Some(call) = self
-            .plan
+            .rest
             .glance()
             .filter(|_| self.asked == Some(self.request()))
         {
@@ -246,7 +250,7 @@ impl World {
             }
         }
         self.asked = Some(self.request());
-        self.plan = Plan::default();
+        (self.plan, self.rest) = (Plan::default(), Plan::default());
         self.outcome = Outcome::default();
         let name = self
             .service
@@ -278,6 +282,7 @@ impl World {
             apply.take(answer, &mut self.memory, self.aws.now);
         }
         self.outcome = apply.finish();
+        self.rest = self.plan.rest(&self.outcome);
         match &self.plan.publish {
             Publish::Keep => {}
             Publish::Clear => self.published = None,

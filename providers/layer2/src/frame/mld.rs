@@ -10,7 +10,6 @@ use pnet_packet::{
 };
 
 use super::{
-    ETHERNET_HEADER,
     ipv6::{IP_HEADER, Route, datagram},
     ndp::multicast_mac,
     payload,
@@ -91,11 +90,7 @@ impl Query {
         let datagram = payload(bytes);
         let ip = Ipv6Packet::new(datagram)?;
         let near = ip.get_hop_limit() == HOP_LIMIT && ip.get_source().is_unicast_link_local();
-        if ip.get_version() != 6
-            || ip.get_next_header() != IpNextHeaderProtocols::Hopopt
-            || !near
-            || bytes.len() < ETHERNET_HEADER + IP_HEADER
-        {
+        if ip.get_version() != 6 || ip.get_next_header() != IpNextHeaderProtocols::Hopopt || !near {
             return None;
         }
         let end = IP_HEADER + usize::from(ip.get_payload_length());

@@ -91,8 +91,8 @@ fn a_change_is_told_at_once_and_once_more_within_a_second() {
     assert_eq!(said[0].0, 100);
     assert!((100..=1_100).contains(&said[1].0));
 
-    assert!(listener.leave(at(6_000), group(1), false));
-    assert!(!listener.leave(at(6_000), group(1), false));
+    assert!(listener.leave(at(6_000), group(1)));
+    assert!(!listener.leave(at(6_000), group(1)));
     let said = listen(&mut listener, at(9_000));
     assert_eq!(only(&said), [Left(group(1)); 2]);
     assert_eq!((said[0].0, listener.next_deadline()), (6_000, None));
@@ -101,9 +101,22 @@ fn a_change_is_told_at_once_and_once_more_within_a_second() {
 #[test]
 fn a_group_that_the_host_listens_to_itself_is_left_without_a_word() {
     let mut listener = Listener::new(1);
+    listener.keep([group(1)].into());
     listener.join(at(0), group(1));
-    assert!(listener.leave(at(0), group(1), true));
+    assert!(listener.leave(at(0), group(1)));
     assert_eq!(listen(&mut listener, at(5_000)), []);
+}
+
+#[test]
+fn a_farewell_leaves_what_only_herald_listens_to() {
+    let mut listener = Listener::new(1);
+    for n in 1..=3 {
+        listener.join(at(0), group(n));
+    }
+    listener.keep([group(2), group(4)].into());
+    listener.leave(at(0), group(3));
+    let left = read(&listener.farewell(at(0), station()));
+    assert_eq!(left, [1, 3].map(|n| Left(group(n))));
 }
 
 #[test]
@@ -167,7 +180,7 @@ fn a_querier_of_version_1_is_spoken_to_in_its_words_until_it_is_gone() {
     listener.hear(at(5_000), &general(Version::One));
     listener.hear(at(6_000), &general(Version::Two));
     assert_eq!(only(&listen(&mut listener, at(20_000))), [Report(group(1))]);
-    listener.leave(at(20_000), group(1), false);
+    listener.leave(at(20_000), group(1));
     assert_eq!(
         only(&listen(&mut listener, at(30_000))),
         [Done(group(1)); 2]
@@ -209,7 +222,7 @@ proptest! {
         for (step, n, pause) in steps {
             match step {
                 0 | 1 => drop(listener.join(at(now), group(n))),
-                2 => drop(listener.leave(at(now), group(n), false)),
+                2 => drop(listener.leave(at(now), group(n))),
                 3 => listener.hear(at(now), &general(Version::One)),
                 4 => listener.hear(at(now), &general(Version::Two)),
                 _ => listener.tell_again(at(now)),

@@ -126,6 +126,13 @@ fn a_group_of_the_nodes_own_address_is_not_left() {
     thread::sleep(Duration::from_millis(1500));
     assert!(port(), "the kernel still listens");
     assert_eq!(host.resolve("fd77::1".parse().unwrap()), Some(node.mac));
+
+    let others = || listens(&segment, 1, "ff02::1:ff12:3456");
+    layer2.own(node.index, &[twin, v6()]);
+    wait_for("the switch knows the other group", SOON, others);
+    drop(layer2);
+    wait_for("an agent that ends leaves the other", SOON, || !others());
+    assert!(port(), "the kernel listens when the agent has ended");
 }
 
 /// What tcpdump reads in the reports of the node, apart from those of its kernel.

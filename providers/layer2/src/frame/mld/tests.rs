@@ -108,7 +108,7 @@ fn a_report_has_a_record_for_each_group() {
     assert_eq!(forged(&bytes, 62, 143), bytes, "the checksum is right");
     let full = report(station(), &[(Standing::Listens, group()); RECORDS]);
     assert!(
-        (1260..=1280).contains(&(full.len() - ETHERNET_HEADER)),
+        (1260..=1280).contains(&(full.len() - crate::frame::ETHERNET_HEADER)),
         "{}",
         full.len()
     );
