@@ -38,6 +38,7 @@ mod objects;
 mod port;
 mod progress;
 mod relay;
+mod rights;
 mod role;
 mod run;
 mod segment;

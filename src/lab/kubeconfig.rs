@@ -1,4 +1,5 @@
-//! The way in: one kubeconfig for kubectl, the controller, the agents and the lab itself, right in every namespace.
+//! The ways in, right in every namespace: a kubeconfig for kubectl and the lab itself, one for the controller, one for
+//! the agents.
 
 use std::{
     os::unix::fs::chown,
@@ -12,33 +13,40 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 
-use super::floor;
+use super::{
+    floor,
+    rights::{Tokens, Who},
+};
 
 /// How a client gets in.
 #[derive(Clone, Debug)]
 pub(super) struct Access {
     pub(super) url: String,
-    /// Where the connection is encrypted.
-    pub(super) secret: Option<Secret>,
+    /// File with the certificates to trust, where the connection is encrypted.
+    pub(super) authority: Option<PathBuf>,
+    pub(super) tokens: Tokens,
 }
 
-/// What an encrypted connection needs.
-#[derive(Clone, Debug)]
-pub(super) struct Secret {
-    /// File with the certificates to trust.
-    pub(super) authority: PathBuf,
-    pub(super) token: String,
-}
-
-/// Where the kubeconfig lies.
+/// Where the kubeconfig of people lies, and of the lab.
 pub(super) fn path(dir: &Path) -> PathBuf {
-    dir.join("kubeconfig")
+    path_of(dir, Who::People)
 }
 
-/// Writes the kubeconfig; who called `sudo` may read it too.
+/// Where somebody's kubeconfig lies.
+pub(super) fn path_of(dir: &Path, who: Who) -> PathBuf {
+    dir.join(match who {
+        Who::People => "kubeconfig",
+        Who::Controller => "kubeconfig-controller",
+        Who::Agent => "kubeconfig-agent",
+    })
+}
+
+/// Writes the kubeconfigs; who called `sudo` may read that of people too.
 pub(super) fn write(dir: &Path, access: &Access) -> anyhow::Result<()> {
+    for who in Who::ALL {
+        floor::write_private(&path_of(dir, who), &text(access, who))?;
+    }
     let path = path(dir);
-    floor::write_private(&path, &text(access))?;
     if let Some((user, group)) = floor::behind_sudo() {
         chown(&path, Some(user), Some(group))
             .with_context(|| format!("cannot give {} away", path.display()))?;
@@ -60,15 +68,17 @@ pub(super) async fn client(dir: &Path) -> anyhow::Result<Client> {
     Client::try_from(config).context("cannot make a client")
 }
 
-fn text(access: &Access) -> String {
+fn text(access: &Access, who: Who) -> String {
     let url = &access.url;
-    let (authority, user) = match &access.secret {
-        None => (String::new(), "{}".to_owned()),
-        Some(Secret { authority, token }) => {
-            let authority = format!("    certificate-authority: {}\n", authority.display());
-            (authority, format!("{{token: {token}}}"))
-        }
+    let authority = access.authority.as_ref();
+    let authority =
+        authority.map(|path| format!("    certificate-authority: {}\n", path.display()));
+    let user = match (&authority, who) {
+        // kubectl sends no token where the connection is not encrypted.
+        (None, Who::People) => "{}".to_owned(),
+        _ => format!("{{token: {}}}", access.tokens.of(who)),
     };
+    let authority = authority.unwrap_or_default();
     format!(
         "\
 # Made by `herald lab`; gone when the lab ends.

@@ -15,7 +15,7 @@ use kube::{
 use serde_json::json;
 use tokio::time;
 
-use super::segment::Host;
+use super::{rights, segment::Host};
 use crate::api;
 
 /// The lab as a field manager.
@@ -82,12 +82,15 @@ impl Member {
     }
 }
 
-/// Writes namespaces, Nodes and Herald's resource definitions, and waits until these are served.
+/// Writes namespaces, Nodes, what Herald may do, and its resource definitions, and waits until these are served.
 pub(super) async fn prepare(client: &Client, nodes: &[Member]) -> anyhow::Result<()> {
     for name in NAMESPACES {
         let namespace =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         apply(client, &serde_json::from_value(namespace)?).await?;
+    }
+    for object in rights::objects().context("deploy/base/rbac.yaml")? {
+        apply(client, &object).await?;
     }
     for node in nodes {
         apply(client, &serde_json::from_value(node.object())?).await?;
@@ -178,12 +181,12 @@ pub(super) async fn apply(client: &Client, object: &DynamicObject) -> anyhow::Re
     let kind = GroupVersionKind::try_from(types).context("an object with an ill apiVersion")?;
     let resource = resource(&kind.group, &kind.version, &kind.kind);
     let name = object.name_any();
-    let api: Api<DynamicObject> = match kind.kind.as_str() {
-        "Service" | "EndpointSlice" => match object.namespace() {
-            Some(namespace) => Api::namespaced_with(client.clone(), &namespace, &resource),
-            None => Api::default_namespaced_with(client.clone(), &resource),
-        },
-        _ => Api::all_with(client.clone(), &resource),
+    let api: Api<DynamicObject> = match (object.namespace(), kind.kind.as_str()) {
+        (Some(namespace), _) => Api::namespaced_with(client.clone(), &namespace, &resource),
+        (None, "Service" | "EndpointSlice") => {
+            Api::default_namespaced_with(client.clone(), &resource)
+        }
+        (None, _) => Api::all_with(client.clone(), &resource),
     };
     within(api.patch(&name, &params(), &Patch::Apply(object)))
         .await

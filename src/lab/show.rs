@@ -81,7 +81,7 @@ pub(super) async fn run(cluster: &mut Cluster, progress: &mut Progress) -> Resul
 }
 
 async fn objects(cluster: &Cluster, progress: &mut Progress) -> Result<(), Unmet> {
-    let expected = "the API server takes Herald's resource definitions and the nodes";
+    let expected = "the API server takes Herald's resource definitions and rights, and the nodes";
     let work = async {
         let nodes: Vec<_> = cluster.segment.nodes.iter().map(Member::of).collect();
         objects::prepare(&cluster.api, &nodes).await?;

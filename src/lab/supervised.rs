@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use super::{
     environment::{self, Environment},
     kubeconfig, lifeline,
+    rights::Who,
     role::Place,
 };
 
@@ -37,7 +38,12 @@ impl Supervised {
     /// The controller, which serves its page at this address; not running yet.
     pub(super) fn controller(dir: &Path, log: PathBuf, http: SocketAddr) -> Self {
         let arguments = ["controller", "--http", &http.to_string()];
-        Self::new(dir, log, arguments.map(OsString::from).into())
+        Self::new(
+            dir,
+            Who::Controller,
+            log,
+            arguments.map(OsString::from).into(),
+        )
     }
 
     /// The agent of a node; not running yet.
@@ -48,15 +54,16 @@ impl Supervised {
         arguments.extend(["--state-file".into(), state.into()]);
         Self::new(
             &place.dir,
+            Who::Agent,
             place.logs.join(format!("{}.log", agent_of(node))),
             arguments,
         )
     }
 
-    fn new(dir: &Path, log: PathBuf, arguments: Vec<OsString>) -> Self {
+    fn new(dir: &Path, who: Who, log: PathBuf, arguments: Vec<OsString>) -> Self {
         Self {
             arguments,
-            kubeconfig: kubeconfig::path(dir),
+            kubeconfig: kubeconfig::path_of(dir, who),
             environment: Vec::new(),
             log,
             child: None,

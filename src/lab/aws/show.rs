@@ -53,7 +53,7 @@ pub(in super::super) async fn run(stage: &mut Stage, progress: &mut Progress) ->
 }
 
 async fn objects(stage: &Stage, progress: &mut Progress) -> Result<(), Unmet> {
-    let expected = "the API server takes Herald's resource definitions and the nodes";
+    let expected = "the API server takes Herald's resource definitions and rights, and the nodes";
     let work = async {
         let members = stage.members();
         objects::prepare(&stage.api, &members).await?;

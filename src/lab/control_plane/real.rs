@@ -1,7 +1,7 @@
 //! A real control plane, as processes beside the lab: etcd, kube-apiserver, and kube-controller-manager if it is there.
 //!
 //! No kubelet and no pods: Nodes and EndpointSlices are the lab's, as with the stand-in. Everything listens at
-//! 127.0.0.1; the API server makes its own certificate, and one token lets in everyone who has the kubeconfig.
+//! 127.0.0.1; the API server makes its own certificate, and knows people, the controller and the agents by their tokens.
 
 mod keys;
 
@@ -17,9 +17,10 @@ use tokio::{net::UnixListener, process::Child, time};
 use super::{
     super::{
         floor::{Floor, write_private},
-        kubeconfig::{self, Access, Secret},
+        kubeconfig::{self, Access},
         lifeline, port,
         relay::{self, Relay},
+        rights::{Tokens, Who},
         role,
     },
     Binaries,
@@ -52,22 +53,16 @@ impl Real {
         } else {
             port
         };
-        let token = format!("{:032x}", rand::random::<u128>());
         let authority = dir.join("certificates").join("apiserver.crt");
         let access = Access {
             url: format!("https://127.0.0.1:{port}"),
-            secret: Some(Secret {
-                authority: authority.clone(),
-                token: token.clone(),
-            }),
+            authority: Some(authority.clone()),
+            tokens: Tokens::new(),
         };
         kubeconfig::write(dir, &access)?;
         let (service_key, service_key_public) = keys::write_service_account_keys(dir)?;
         let tokens = dir.join("tokens.csv");
-        write_private(
-            &tokens,
-            &format!("{token},herald-lab,herald-lab,system:masters\n"),
-        )?;
+        write_private(&tokens, &known(&access.tokens))?;
         let etcd_port = port::free().await?.port();
         let mut processes = vec![("etcd", etcd(&binaries, floor, etcd_port).await?)];
         let mut command =
@@ -152,6 +147,15 @@ impl Real {
             lifeline::end(child).await;
         }
     }
+}
+
+/// Tokens with the names and groups of their users, as the API server reads them.
+fn known(tokens: &Tokens) -> String {
+    let line = |who: Who| {
+        let (token, user) = (tokens.of(who), who.user());
+        format!("{token},{user},{user},\"{}\"\n", who.groups().join(","))
+    };
+    Who::ALL.map(line).concat()
 }
 
 async fn etcd(binaries: &Binaries, floor: &Floor, port: u16) -> anyhow::Result<Child> {

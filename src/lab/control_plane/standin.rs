@@ -11,6 +11,7 @@ use tokio::{
 
 use super::super::{
     kubeconfig::{self, Access},
+    rights::{Tokens, Who},
     role,
 };
 
@@ -24,8 +25,14 @@ pub(in super::super) struct Standin {
 impl Standin {
     /// Serves on that port, or any if it is 0, and on the unix socket.
     pub(super) async fn start(dir: &Path, port: u16) -> anyhow::Result<Self> {
-        // Without a token: kubectl sends none where the connection is not encrypted.
-        let server = ApiServer::builder()
+        let tokens = Tokens::new();
+        let mut builder = ApiServer::builder().enforce_rbac();
+        for who in Who::ALL {
+            builder = builder.token_of(tokens.of(who), who.user(), who.groups());
+        }
+        // kubectl sends no token where the connection is not encrypted.
+        let server = builder
+            .anonymous(Who::People.user(), Who::People.groups())
             .build()
             .map_err(|status| anyhow!("the stand-in API server does not start: {status}"))?;
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
@@ -40,7 +47,11 @@ impl Standin {
         });
         tasks.spawn(async move { server.serve(unix).await });
         let url = format!("http://127.0.0.1:{port}");
-        let access = Access { url, secret: None };
+        let access = Access {
+            url,
+            authority: None,
+            tokens,
+        };
         kubeconfig::write(dir, &access)?;
         Ok(Self {
             access,

@@ -19,6 +19,8 @@ pub(crate) struct Config {
     pub(crate) bookmark_every: Duration,
     /// Bearer token -> user. Empty: everyone may come in.
     pub(crate) tokens: BTreeMap<String, User>,
+    /// Whoever comes without a token, if he may.
+    pub(crate) anonymous: Option<User>,
     /// Whether the stored roles decide who may do what.
     pub(crate) enforces_rbac: bool,
 }
@@ -47,6 +49,7 @@ impl Builder {
                 log_limit: 10_000,
                 bookmark_every: Duration::from_secs(30),
                 tokens: BTreeMap::new(),
+                anonymous: None,
                 enforces_rbac: false,
             },
         }
@@ -88,11 +91,15 @@ impl Builder {
         user: impl Into<String>,
         groups: &[&str],
     ) -> Self {
-        let user = User {
-            name: user.into(),
-            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
-        };
-        self.config.tokens.insert(token.into(), user);
+        self.config
+            .tokens
+            .insert(token.into(), User::new(user, groups));
+        self
+    }
+
+    /// Lets clients without a token in too, as this user: kubectl sends none where the connection is not encrypted.
+    pub fn anonymous(mut self, user: impl Into<String>, groups: &[&str]) -> Self {
+        self.config.anonymous = Some(User::new(user, groups));
         self
     }
 

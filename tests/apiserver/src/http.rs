@@ -106,8 +106,7 @@ fn reason_of(code: u16) -> &'static str {
 }
 
 fn authenticate(shared: &Shared, client: &ClientId) -> Result<(), StatusError> {
-    let known = |token: &String| shared.tokens.contains_key(token);
-    if shared.tokens.is_empty() || client.token.as_ref().is_some_and(known) {
+    if shared.tokens.is_empty() || access::user(shared, client).is_some() {
         return Ok(());
     }
     Err(StatusError::new(401, "Unauthorized", "Unauthorized"))

@@ -19,6 +19,15 @@ pub(crate) struct User {
     pub(crate) groups: Vec<String>,
 }
 
+impl User {
+    pub(crate) fn new(name: impl Into<String>, groups: &[&str]) -> Self {
+        Self {
+            name: name.into(),
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        }
+    }
+}
+
 /// What somebody asked for, and whether it was allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Access {

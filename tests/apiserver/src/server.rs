@@ -29,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) faults: Faults,
     pub(crate) bookmark_every: Duration,
     pub(crate) tokens: BTreeMap<String, User>,
+    pub(crate) anonymous: Option<User>,
     pub(crate) enforces_rbac: bool,
     /// What was asked for under enforced roles.
     accesses: Mutex<BTreeSet<Access>>,
@@ -106,7 +107,7 @@ impl ApiServer {
 
     pub(crate) fn start(config: Config) -> Result<Self, StatusError> {
         let bookmark_every = config.bookmark_every;
-        let tokens = config.tokens.clone();
+        let (tokens, anonymous) = (config.tokens.clone(), config.anonymous.clone());
         let enforces_rbac = config.enforces_rbac;
         let state = State::new(config)?;
         let revisions = watch::Sender::new(state.store.revision());
@@ -118,6 +119,7 @@ impl ApiServer {
                 faults,
                 bookmark_every,
                 tokens,
+                anonymous,
                 enforces_rbac,
                 accesses: Mutex::default(),
                 stop: CancellationToken::new(),

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::Value;
 
-use crate::faults::RequestFacts;
+use crate::faults::{ClientId, RequestFacts};
 use crate::rbac::{Access, Policy, User};
 use crate::request::{Request, Target};
 use crate::server::Shared;
@@ -15,6 +15,14 @@ const FOR_ALL: [&str; 7] = [
     "/api", "/apis", "/openapi", "/version", "/healthz", "/livez", "/readyz",
 ];
 
+/// Who asks; nobody whose token is not known.
+pub(super) fn user<'a>(shared: &'a Shared, client: &ClientId) -> Option<&'a User> {
+    match &client.token {
+        Some(token) => shared.tokens.get(token),
+        None => shared.anonymous.as_ref(),
+    }
+}
+
 /// Refuses what no role allows.
 pub(super) fn authorize(
     shared: &Shared,
@@ -24,14 +32,8 @@ pub(super) fn authorize(
     if !shared.enforces_rbac {
         return Ok(());
     }
-    let token = facts.client.token.as_ref();
-    let anonymous = User {
-        name: "system:anonymous".to_owned(),
-        groups: Vec::new(),
-    };
-    let user = token
-        .and_then(|token| shared.tokens.get(token))
-        .unwrap_or(&anonymous);
+    let nobody = User::new("system:anonymous", &[]);
+    let user = user(shared, &facts.client).unwrap_or(&nobody);
     let asked = access_of(facts, request, user);
     let mut wanted = vec![asked.clone()];
     if creates(&shared.state(), request) {
@@ -85,7 +87,7 @@ fn named_by(selector: &str) -> Option<String> {
     })
 }
 
-fn is_open(access: &Access) -> bool {
+pub(super) fn is_open(access: &Access) -> bool {
     let below = |open: &str| {
         let rest = access.path.strip_prefix(open);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -114,7 +116,7 @@ fn creates(state: &State, request: &Request) -> bool {
     target.subresource.is_none() && found.is_none()
 }
 
-fn allows(state: &State, user: &User, access: &Access) -> bool {
+pub(super) fn allows(state: &State, user: &User, access: &Access) -> bool {
     let all = |plural: &str| -> Vec<&Value> {
         let stored = format!("{plural}.rbac.authorization.k8s.io");
         let objects = state.store.iter(&stored);

@@ -179,7 +179,9 @@ impl Call<'_> {
         let format = Format::of(self.request)?;
         let body = self.body()?;
         if self.resource.review {
-            return Ok(json_response(201, &review::answer(&self.resource, body)?));
+            let client = &self.facts.client;
+            let answer = review::answer(self.shared, client, &self.resource, body)?;
+            return Ok(json_response(201, &answer));
         }
         if self.resource.namespaced && self.namespace.is_empty() {
             return Err(StatusError::method_not_allowed());
