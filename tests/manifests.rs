@@ -238,8 +238,8 @@ fn permissions_are_spelt_out_and_no_secret_is_read() -> Result<()> {
         .filter(|m| m.kind.ends_with("Role"))
         .collect();
     ensure!(
-        roles.len() == 5,
-        "four ClusterRoles and a Role were expected"
+        roles.len() == 6,
+        "five ClusterRoles and a Role were expected"
     );
     for role in roles {
         for rule in role.object["rules"].as_array().context("no rules")? {

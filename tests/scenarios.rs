@@ -1,5 +1,7 @@
 //! Scenarios: small YAML scripts, each a promise of Herald's or a defect of a rival's, played against the controller.
 //!
+//! The controller has the rights of `deploy/base/rbac.yaml` and no more.
+//!
 //! Always on the stand-in API server, and on etcd and kube-apiserver too when `KUBEBUILDER_ASSETS` names their
 //! directory. `HERALD_SCENARIO=words` plays only the scripts whose file has these words, with the controller's log; a
 //! file's whole name also one that is left out as yet.
@@ -27,6 +29,8 @@ use runner::{Script, cluster::Cluster, play, read_all, real::Real};
 use serde_json::json;
 use tokio::sync::Mutex;
 
+/// By which the stand-in knows the controller.
+const TOKEN: &str = "controller";
 /// Scripts that are played at the same time on the stand-in.
 const AT_ONCE: usize = 8;
 
@@ -96,7 +100,12 @@ async fn every_script_holds_on_the_stand_in() {
 }
 
 async fn standin() -> Cluster {
-    let api = herald_apiserver::ApiServer::builder().build().unwrap();
+    let api = herald_apiserver::ApiServer::builder()
+        .token_of(TOKEN, support::CONTROLLER, &[])
+        .anonymous("scenario", &["system:masters"])
+        .enforce_rbac()
+        .build()
+        .unwrap();
     for crd in herald::api::crds() {
         api.create(serde_json::to_value(crd).unwrap()).unwrap();
     }
@@ -104,13 +113,19 @@ async fn standin() -> Cluster {
         json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "herald-system" } }),
     )
     .unwrap();
+    for object in support::rights() {
+        api.create(object).unwrap();
+    }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { api.serve(listener).await });
     let mut config = kube::Config::new(url.parse().unwrap());
     config.default_retry = false;
+    let mut heralds = config.clone();
+    heralds.auth_info.token = Some(TOKEN.to_owned().into());
     Cluster::new(
         kube::Client::try_from(config).unwrap(),
+        kube::Client::try_from(heralds).unwrap(),
         String::new(),
         false,
     )
@@ -129,7 +144,8 @@ async fn every_script_holds_on_a_real_control_plane() {
     let mut results = Vec::new();
     for (number, script) in scripts(true).into_iter().enumerate() {
         let start = Instant::now();
-        let mut cluster = Cluster::new(real.client.clone(), format!("-s{number}x"), true);
+        let (client, heralds) = (real.client.clone(), real.heralds.clone());
+        let mut cluster = Cluster::new(client, heralds, format!("-s{number}x"), true);
         results.push(play(&mut cluster, &script).await);
         if let Err(fault) = cluster.clear().await {
             results.push(Err(format!("after {}: {fault:#}", script.file)));

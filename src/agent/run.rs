@@ -99,9 +99,10 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     let listener = telemetry::bind(options.http).await?;
     info!(address = %listener.local_addr().context("no local address")?, node = %options.node, "serving health and metrics");
     let mut tasks = JoinSet::new();
-    let served = health.clone();
+    let (served, gate) = (health.clone(), telemetry::Gate::new(client.clone()));
     tasks.spawn(async move {
-        if let Err(error) = telemetry::serve(listener, served, registry, Router::new()).await {
+        let more = Router::new();
+        if let Err(error) = telemetry::serve(listener, served, registry, more, gate).await {
             error!(%error, "the HTTP server ended");
         }
     });

@@ -117,9 +117,9 @@ pub async fn run(client: Client, options: Options, stop: CancellationToken) -> a
     let (page, visitors, reading) =
         page::open(client.clone(), &options.namespace, &options.identity);
     tasks.spawn(reading);
-    let served = health.clone();
+    let (served, gate) = (health.clone(), telemetry::Gate::new(client.clone()));
     tasks.spawn(async move {
-        if let Err(error) = telemetry::serve(listener, served, registry, page).await {
+        if let Err(error) = telemetry::serve(listener, served, registry, page, gate).await {
             error!(%error, "the HTTP server ended");
         }
     });

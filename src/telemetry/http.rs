@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz` and `/metrics`, and what else a process serves beside them.
+//! `/livez` and `/readyz`, which everybody may read; `/metrics` and what else a process serves, which not everybody may.
 
 use std::{
     net::SocketAddr,
@@ -13,11 +13,17 @@ use axum::{
     Router,
     extract::State,
     http::{StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
 use tokio::net::TcpListener;
+
+use super::{
+    doors::{Caller, Doors},
+    gate::Gate,
+};
 
 /// Why the HTTP address cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +87,8 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, HttpError> {
         .map_err(|source| HttpError { address, source })
 }
 
-/// Serves until the task is dropped, with `more` beside the process's own routes.
+/// Serves until the task is dropped, with `more` beside the process's own routes. What is not health is for those whom the
+/// gate lets in.
 ///
 /// # Errors
 /// When the listener fails.
@@ -90,7 +97,15 @@ pub async fn serve(
     health: Health,
     registry: Registry,
     more: Router,
+    gate: Gate,
 ) -> std::io::Result<()> {
+    let served = Arc::new(Served { health, registry });
+    let guard = middleware::from_fn(move |request, next| gate.clone().guard(request, next));
+    let guarded = Router::new()
+        .route("/metrics", get(metrics))
+        .with_state(Arc::clone(&served))
+        .merge(more)
+        .layer(guard);
     let router = Router::new()
         .route(
             "/livez",
@@ -105,12 +120,11 @@ pub async fn serve(
                 )
             }),
         )
-        .route("/metrics", get(metrics))
-        .with_state(Arc::new(Served { health, registry }))
-        .merge(more);
-    // Handlers may want to know who asks.
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).await
+        .with_state(served)
+        .merge(guarded);
+    let doors = Doors::new(listener).map_err(std::io::Error::other)?;
+    let service = router.into_make_service_with_connect_info::<Caller>();
+    axum::serve(doors, service).await
 }
 
 fn verdict(good: bool, otherwise: &'static str) -> (StatusCode, &'static str) {

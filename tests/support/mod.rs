@@ -23,6 +23,15 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle, time};
 use tokio_util::sync::CancellationToken;
 
+/// As whom the API server knows the controller and the agents of an installation.
+pub const CONTROLLER: &str = "system:serviceaccount:herald-system:herald-controller";
+pub const AGENT: &str = "system:serviceaccount:herald-system:herald-agent";
+
+/// What an installation may do: its accounts, roles and bindings.
+pub fn rights() -> Vec<Value> {
+    serde_saphyr::from_multiple(include_str!("../../deploy/base/rbac.yaml")).unwrap()
+}
+
 /// The stand-in, served.
 pub struct Cluster {
     pub api: ApiServer,

@@ -38,13 +38,26 @@ pub struct Agent {
 
 impl Agent {
     /// Starts one that keeps its files in `dir` and finds its API server at a URL.
-    pub fn start(dir: &Path, name: &str, peer_port: u16, api: &str, mut command: Command) -> Self {
+    pub fn start(dir: &Path, name: &str, peer_port: u16, api: &str, command: Command) -> Self {
+        Self::start_as("{}", "127.0.0.1:0", dir, name, peer_port, api, command)
+    }
+
+    /// The same, as a user of its kubeconfig, and serving its metrics at an address.
+    pub fn start_as(
+        user: &str,
+        http: &str,
+        dir: &Path,
+        name: &str,
+        peer_port: u16,
+        api: &str,
+        mut command: Command,
+    ) -> Self {
         fs::write(dir.join("keys"), KEY).unwrap();
-        fs::write(dir.join("kubeconfig"), kubeconfig(api)).unwrap();
+        fs::write(dir.join("kubeconfig"), kubeconfig(api, user)).unwrap();
         let log = fs::File::create(dir.join("log")).unwrap();
         let file = |name: &str| dir.join(name).display().to_string();
         let process = command
-            .args(["agent", "--node-name", name, "--http", "127.0.0.1:0"])
+            .args(["agent", "--node-name", name, "--http", http])
             .args(["--peer-port", &peer_port.to_string()])
             .args(["--peer-key-file", &file("keys")])
             .args(["--state-file", &file("agent.json")])
@@ -167,12 +180,13 @@ impl Drop for Client {
     }
 }
 
-fn kubeconfig(api: &str) -> String {
+fn kubeconfig(api: &str, user: &str) -> String {
     r#"{"apiVersion": "v1", "kind": "Config", "current-context": "test",
         "clusters": [{"name": "test", "cluster": {"server": "API"}}],
-        "users": [{"name": "test", "user": {}}],
+        "users": [{"name": "test", "user": USER}],
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}]}"#
         .replace("API", api)
+        .replace("USER", user)
 }
 
 /// Runs a command here.

@@ -1,10 +1,6 @@
 //! The routes of the page. They change nothing, and answer GET and HEAD alone.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -22,7 +18,10 @@ use tokio::{
 };
 
 use super::Visit;
-use crate::page::{self, Picture, View};
+use crate::{
+    page::{self, Picture, View},
+    telemetry::Caller,
+};
 
 /// How long a visitor waits, at most.
 const PATIENCE: Duration = Duration::from_secs(12);
@@ -40,26 +39,21 @@ pub(super) fn routes(visits: Visits) -> Router {
 }
 
 async fn guard(request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map(|ConnectInfo(peer)| peer.ip());
-    match refusal(peer, request.headers()) {
-        Some(refusal) => refusal.into_response(),
-        None => guarded(next.run(request).await),
+    let caller = request.extensions().get::<ConnectInfo<Caller>>();
+    let peer = caller.map(|ConnectInfo(caller)| caller.peer.ip());
+    if is_misled(peer, request.headers()) {
+        return (StatusCode::MISDIRECTED_REQUEST, NAMED).into_response();
     }
+    guarded(next.run(request).await)
 }
 
-const ELSEWHERE: &str = "This page names every Service of the cluster, so it is shown to nobody but its own host:\n  \
-    kubectl -n herald-system port-forward deployment/herald-controller 9470\nand then http://127.0.0.1:9470/\n";
-const NAMED: &str = "Nobody reaches this page by a name, but by 127.0.0.1 or localhost: else a page of somebody else's, \
+const NAMED: &str = "From its own host this page is reached by 127.0.0.1 or localhost, and by no other name: else a page of somebody else's, \
     whose name is made to lead here, could read it.\n";
 
-/// Why somebody may not look. Wherever else this port is served, the page is for whoever reaches it by loopback, as by
-/// `kubectl port-forward`: the API server has asked him who he is.
-fn refusal(peer: Option<IpAddr>, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
-    if !peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
-        return Some((StatusCode::FORBIDDEN, ELSEWHERE));
-    }
-    (!is_direct(headers)).then_some((StatusCode::MISDIRECTED_REQUEST, NAMED))
+/// Whether a browser on this host was led here by a name. By loopback nobody is asked who he is, as with
+/// `kubectl port-forward`; from elsewhere the gate has asked already.
+fn is_misled(peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
+    peer.is_none_or(|peer| peer.is_loopback()) && !is_direct(headers)
 }
 
 /// Whether the host was asked by an address, or as `localhost`: a browser must not be led here by a name that its user
@@ -145,20 +139,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_its_own_host_sees_the_page() {
-        let refused = |peer: Option<&str>| {
-            let peer = peer.map(|peer| peer.parse().unwrap());
-            refusal(peer, &HeaderMap::new()).map(|(code, _)| code)
-        };
-        assert_eq!(refused(Some("127.0.0.1")), None);
-        assert_eq!(refused(Some("::1")), None);
-        assert_eq!(
-            refused(Some("::ffff:127.0.0.1")),
-            None,
-            "by a socket of both families"
+    fn a_name_is_only_for_those_whom_the_gate_has_asked() {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::HOST,
+            HeaderValue::from_static("herald.example:9470"),
         );
-        for peer in [Some("10.244.1.7"), Some("fd77::7"), None] {
-            assert_eq!(refused(peer), Some(StatusCode::FORBIDDEN), "{peer:?}");
+        for (peer, misled) in [
+            (Some("127.0.0.1"), true),
+            (Some("::1"), true),
+            (None, true),
+            (Some("10.244.1.7"), false),
+        ] {
+            let peer = peer.map(|peer| peer.parse().unwrap());
+            assert_eq!(is_misled(peer, &headers), misled, "{peer:?}");
         }
     }
 

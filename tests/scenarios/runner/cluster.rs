@@ -27,6 +27,8 @@ pub type Picture = BTreeMap<String, String>;
 /// See the module.
 pub struct Cluster {
     client: Client,
+    /// The controller's, with no rights but its own.
+    heralds: Client,
     suffix: String,
     controller: Option<Controller>,
     /// Another that waits for the first to die.
@@ -45,9 +47,10 @@ pub enum Write {
 }
 
 impl Cluster {
-    pub fn new(client: Client, suffix: String, real: bool) -> Self {
+    pub fn new(client: Client, heralds: Client, suffix: String, real: bool) -> Self {
         Self {
             client,
+            heralds,
             suffix,
             controller: None,
             standby: None,
@@ -220,7 +223,7 @@ impl Cluster {
     /// Starts a controller, and waits until it leads.
     pub async fn start_controller(&mut self, classes: Classes) -> anyhow::Result<()> {
         self.classes = classes;
-        let controller = Controller::start(self.client.clone(), classes);
+        let controller = Controller::start(self.heralds.clone(), classes);
         self.wait_for_leader(controller).await
     }
 
@@ -243,7 +246,7 @@ impl Cluster {
 
     /// Starts one that waits for the first to die.
     pub fn start_standby(&mut self) {
-        self.standby = Some(Controller::start(self.client.clone(), self.classes));
+        self.standby = Some(Controller::start(self.heralds.clone(), self.classes));
     }
 
     /// Ends it, and a standby, as SIGTERM would.

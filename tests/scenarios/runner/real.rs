@@ -16,7 +16,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Config, ResourceExt as _,
-    api::PostParams,
+    api::{ApiResource, DynamicObject, GroupVersionKind, PostParams},
     core::ObjectMeta,
     runtime::wait::{await_condition, conditions},
 };
@@ -30,7 +30,11 @@ use tokio::{
     time::{self, Instant},
 };
 
+use crate::support;
+
 const TOKEN: &str = "scenarios";
+/// By which it knows the controller.
+const HERALDS: &str = "controller";
 /// What stands before the point of a P-256 key in a SubjectPublicKeyInfo (RFC 5480, section 2).
 const P256_PUBLIC_KEY_INFO: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
@@ -41,6 +45,8 @@ const READY_WITHIN: Duration = Duration::from_secs(90);
 /// Two processes and their directory; both end, and it goes, when this is dropped.
 pub struct Real {
     pub client: Client,
+    /// The controller's, with no rights but its own.
+    pub heralds: Client,
     processes: Vec<Child>,
     dir: tempfile::TempDir,
 }
@@ -58,8 +64,11 @@ impl Real {
         config.accept_invalid_certs = true;
         config.auth_info.token = Some(TOKEN.to_owned().into());
         config.default_retry = false;
+        let mut heralds = config.clone();
+        heralds.auth_info.token = Some(HERALDS.to_owned().into());
         let mut real = Self {
             client: Client::try_from(config)?,
+            heralds: Client::try_from(heralds)?,
             processes: vec![apiserver, etcd],
             dir,
         };
@@ -90,7 +99,7 @@ impl Real {
         }
     }
 
-    /// Makes Herald's kinds and namespace known.
+    /// Makes Herald's kinds, namespace and rights known.
     pub async fn install(&self) -> anyhow::Result<()> {
         let crds: Api<CustomResourceDefinition> = Api::all(self.client.clone());
         for crd in herald::api::crds() {
@@ -114,6 +123,16 @@ impl Real {
         namespaces
             .create(&PostParams::default(), &namespace)
             .await?;
+        for object in support::rights() {
+            let object: DynamicObject = serde_json::from_value(object)?;
+            let types = object.types.as_ref().context("no kind")?;
+            let kind = ApiResource::from_gvk(&GroupVersionKind::try_from(types)?);
+            let api: Api<DynamicObject> = match object.namespace() {
+                Some(namespace) => Api::namespaced_with(self.client.clone(), &namespace, &kind),
+                None => Api::all_with(self.client.clone(), &kind),
+            };
+            api.create(&PostParams::default(), &object).await?;
+        }
         Ok(())
     }
 
@@ -142,7 +161,10 @@ async fn etcd(assets: &Path, dir: &Path, port: u16) -> anyhow::Result<Child> {
 
 fn apiserver(assets: &Path, dir: &Path, etcd: u16, port: u16) -> anyhow::Result<Child> {
     let tokens = dir.join("tokens.csv");
-    std::fs::write(&tokens, format!("{TOKEN},{TOKEN},{TOKEN},system:masters\n"))?;
+    let controller = support::CONTROLLER;
+    let known =
+        format!("{TOKEN},{TOKEN},{TOKEN},system:masters\n{HERALDS},{controller},{controller}\n");
+    std::fs::write(&tokens, known)?;
     let [private, public] = service_account_keys(dir)?;
     let mut command = program(assets, dir, "kube-apiserver")?;
     command
