@@ -381,6 +381,7 @@ fn what_is_chosen_is_what_is_made() {
         kinds,
         [
             "ClusterRole/herald-controller",
+            "ClusterRole/herald-metrics",
             "ClusterRole/herald-operator",
             "ClusterRole/herald-reader",
             "ClusterRoleBinding/herald-controller",
