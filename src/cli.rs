@@ -4,6 +4,7 @@ mod aws;
 mod check;
 mod crds;
 mod explain;
+mod import;
 mod metrics;
 mod output;
 mod pools;
@@ -35,7 +36,8 @@ pub use run::main;
         herald pools                        every pool, and how many addresses are left\n  \
         herald explain default/web          why a Service has the address it has, or none\n  \
         herald check                        what keeps addresses from working, and what repairs it\n  \
-        herald rebalance                    spread addresses evenly again after a node's return\n\n\
+        herald rebalance                    spread addresses evenly again after a node's return\n  \
+        herald import metallb               say another load balancer's pools in Herald's words\n\n\
         The cluster is found as kubectl finds it: KUBECONFIG, ~/.kube/config, or the service account in a pod."
 )]
 pub struct Cli {
@@ -71,6 +73,9 @@ enum Command {
     /// Look for what makes load balancing fail in practice, and tell what repairs it.
     #[command(after_help = CHECK_HELP)]
     Check(CheckArgs),
+    /// Say pools and Services of MetalLB, kube-vip, PureLB or Cilium in Herald's words; every address stays.
+    #[command(after_help = IMPORT_HELP)]
+    Import(ImportArgs),
     /// Move addresses back to preferred nodes, and evenly over equal ones, one a second and without a break.
     #[command(after_help = REBALANCE_HELP)]
     Rebalance(RebalanceArgs),
@@ -236,6 +241,48 @@ struct RebalanceArgs {
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
 }
+
+#[derive(Debug, Args)]
+struct ImportArgs {
+    /// Whose pools and Services.
+    #[arg(value_enum, value_name = "SOURCE")]
+    source: ImportSource,
+    /// Read these files instead of the cluster: YAML or JSON, a folder, or - for standard input.
+    #[arg(short, long = "filename", value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Show what would change in the cluster, and print nothing to apply.
+    #[arg(long)]
+    check: bool,
+    /// How the answer looks; left out: manifests, and a table with --check.
+    #[arg(short, long, value_enum)]
+    output: Option<Format>,
+}
+
+/// Whose it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ImportSource {
+    /// IPAddressPools, L2Advertisements, and the annotations of Services.
+    Metallb,
+    /// The ConfigMap kubevip, and the annotations of Services.
+    KubeVip,
+    /// ServiceGroups, and the annotations of Services.
+    Purelb,
+    /// CiliumLoadBalancerIPPools, CiliumL2AnnouncementPolicies, and the annotations of Services.
+    Cilium,
+}
+
+const IMPORT_HELP: &str = "Examples:
+  herald import metallb --check         what would change in the cluster; changes nothing
+  herald import metallb > herald.yaml   look at it first
+  herald import metallb | kubectl apply --server-side -f -
+  herald import kube-vip -f kubevip.yaml -f services.yaml
+  herald import cilium -o json | jq .notes
+
+Manifests go to standard output, and what has no counterpart to standard error. Nothing is written to the cluster.
+Services get annotations alone, so apply them with --server-side. Every address that a Service has is in one of the
+pools; an address that was in none is in a pool of its own. A version or a field that is not known ends the import.
+docs/migrate/ has the order of steps that keeps traffic flowing.
+Exit codes: 0 done (with --check: nothing would change), 1 with --check: something would, 2 it could not be read.";
 
 const STATUS_HELP: &str = "Examples:
   herald status                         every Service of Herald's

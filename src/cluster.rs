@@ -14,6 +14,6 @@ pub use aws::{aws_left, aws_node, aws_service, aws_slice};
 pub use client::{ClusterError, connect, explain};
 pub use event::{ServiceEvent, tell};
 pub use pages::Pages;
-pub use project::{Classes, allocation, host, namespace, node, pool, service, slice};
+pub use project::{Classes, allocation, host, namespace, node, pool, selector, service, slice};
 pub use rows::{moved, pool_line, report};
 pub use watch::{Reachability, is_gone, pump};

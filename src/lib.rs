@@ -10,6 +10,7 @@ pub mod cli;
 pub mod cluster;
 pub mod controller;
 pub mod footprint;
+pub mod import;
 pub mod ipam;
 #[cfg(feature = "lab")]
 pub mod lab;

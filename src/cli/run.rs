@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     AgentArgs, Cli, Command, ControllerArgs, DefaultProvider, Failover, NodePorts, ProcessArgs,
-    aws, check, crds, explain, metrics, pools, rebalance, status,
+    aws, check, crds, explain, import, metrics, pools, rebalance, status,
 };
 use crate::{agent, api::NodePortPolicy, cluster, controller, membership, telemetry};
 
@@ -31,6 +31,7 @@ pub fn main() -> ExitCode {
         Command::Pools(args) => return answer(pools::show(args)),
         Command::Explain(args) => return answer(explain::show(args)),
         Command::Check(args) => return answer(check::run(args)),
+        Command::Import(args) => return answer(import::run(args)),
         Command::Rebalance(args) => return answer(rebalance::ask(args)),
         Command::Aws(command) => return answer(aws::show(command)),
     };

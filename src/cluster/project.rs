@@ -459,7 +459,8 @@ fn port(port: &ServicePort) -> PortRecord {
     }
 }
 
-fn selector(selector: &LabelSelector) -> Selector {
+/// A label selector as Kubernetes writes it.
+pub fn selector(selector: &LabelSelector) -> Selector {
     let labels = selector.match_labels.clone().unwrap_or_default();
     let expressions = selector.match_expressions.iter().flatten();
     Selector::new(
