@@ -6,7 +6,7 @@
 //!                              │                 `herald agent` of node one
 //!                              └─ veth ── node two: an agent without API server, and a host of somebody else's
 //! ```
-//! Needs `ip`, and root or user namespaces; says so and skips otherwise, and fails instead under `CI=true`.
+//! Needs `ip` and `curl`, and root or user namespaces; says so and skips otherwise, and fails instead under `CI=true`.
 
 #![allow(
     clippy::unwrap_used,
@@ -242,7 +242,7 @@ fn event(cluster: &Cluster, word: &str) -> Result<(), Vec<Value>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn controller_and_agent_use_all_their_rights_and_no_others() {
     let test = "controller_and_agent_use_all_their_rights_and_no_others";
-    if outside(test, &[VETH]) {
+    if outside(test, &[VETH, "curl --version"]) {
         return;
     }
     let other = Client::plugged_in();
