@@ -2,6 +2,7 @@
 
 mod aws;
 mod check;
+mod completion;
 mod crds;
 mod explain;
 mod import;
@@ -59,6 +60,9 @@ enum Command {
     LabRole(crate::lab::LabRole),
     /// Print the custom resource definitions as YAML.
     Crds,
+    /// Print what makes a shell complete Herald's commands.
+    #[command(after_help = COMPLETION_HELP)]
+    Completion(CompletionArgs),
     /// Print every metric that controller and agent serve, as a table: name, kind, labels, meaning.
     Metrics,
     /// Show every Service of type LoadBalancer, its address, and the node that announces it.
@@ -241,6 +245,19 @@ struct RebalanceArgs {
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
 }
+
+#[derive(Debug, Args)]
+struct CompletionArgs {
+    /// The shell.
+    #[arg(value_enum, value_name = "SHELL")]
+    shell: clap_complete::Shell,
+}
+
+const COMPLETION_HELP: &str = "Examples:
+  source <(herald completion bash)      in this shell
+  herald completion bash > /etc/bash_completion.d/herald
+  herald completion zsh > \"${fpath[1]}/_herald\"
+  herald completion fish > ~/.config/fish/completions/herald.fish";
 
 #[derive(Debug, Args)]
 struct ImportArgs {

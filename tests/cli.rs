@@ -114,6 +114,45 @@ async fn help_has_examples_and_the_definitions_are_yaml() {
     );
 }
 
+/// A real shell completes a command, an option and a value.
+#[tokio::test(flavor = "multi_thread")]
+async fn bash_completes_what_there_is() {
+    let (script, _) = output(herald(&["completion", "bash"])).await;
+    let script = String::from_utf8(script.stdout).unwrap();
+    for (words, wanted, other) in [
+        ("herald reb", "rebalance", "status"),
+        ("herald import ", "kube-vip", "rebalance"),
+        ("herald status --wa", "--watch", "--namespace"),
+    ] {
+        let typed: Vec<_> = words.split(' ').collect();
+        let last = typed.len() - 1;
+        let test = format!(
+            "{script}\nCOMP_WORDS=({words}); COMP_WORDS[{last}]={:?}; COMP_CWORD={last}\n\
+             _herald herald {:?} {:?}; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            typed[last],
+            typed[last],
+            typed[last - 1],
+        );
+        let mut bash = Command::new("bash");
+        bash.args(["-c", &test]).kill_on_drop(true);
+        let (completed, errors) = output(bash).await;
+        let completed = String::from_utf8(completed.stdout).unwrap();
+        let completed: Vec<_> = completed.lines().collect();
+        assert!(
+            completed.contains(&wanted),
+            "{words:?}: {completed:?} {errors}"
+        );
+        assert!(!completed.contains(&other), "{words:?}: {completed:?}");
+    }
+    for shell in ["zsh", "fish", "powershell", "elvish"] {
+        let (script, _) = output(herald(&["completion", shell])).await;
+        let script = String::from_utf8(script.stdout).unwrap();
+        assert!(script.contains("rebalance"), "{shell}: {script}");
+        // What only the lab starts itself is nobody's to complete.
+        assert!(!script.contains("lab-role"), "{shell}: {script}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_token_is_named_as_such() {
     let api = ApiServer::builder()

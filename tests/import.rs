@@ -23,7 +23,7 @@ mod wire;
 use std::{
     fs,
     path::Path,
-    process::{Child, Command, Output},
+    process::{Command, Output},
     time::{Duration, Instant},
 };
 
@@ -35,22 +35,12 @@ use kube::{
 use namespace::outside;
 use serde_json::{Value, json};
 use support::{Cluster, condition, eventually};
-use wire::{Agent, Client, HERALD, MAC, VETH};
+use wire::{Agent, Client, HERALD, MAC, Process, VETH};
 
 const VIP: &str = "192.168.77.200";
 /// The host that has the address before Herald does.
 const SPEAKER: &str = "02:00:00:00:00:77";
 const ASKER: &str = "02:00:00:00:00:88";
-
-/// A process that ends with the test.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ended = self.0.kill();
-        let _ended = self.0.wait();
-    }
-}
 
 /// What a cluster has of the other one, before anything of Herald's comes.
 struct Rival {
@@ -203,19 +193,9 @@ async fn apply(cluster: &Cluster, manifests: &str) {
 }
 
 fn controller(cluster: &Cluster, dir: &Path, provider: &str) -> Process {
-    let (directory, kubeconfig) = cluster.kubeconfig("test");
-    let log = fs::File::create(dir.join(format!("controller-{provider}.log"))).unwrap();
-    let process = Command::new(HERALD)
-        .args(["controller", "--http", "127.0.0.1:0"])
-        .args(["--default-provider", provider])
-        .env("KUBECONFIG", kubeconfig)
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    // The program has to find it first.
-    let _kept = directory.keep();
-    Process(process)
+    let arguments = ["--http", "127.0.0.1:0", "--default-provider", provider];
+    let log = dir.join(format!("controller-{provider}.log"));
+    Process::controller(cluster.kubeconfig("test"), &arguments, &log)
 }
 
 /// The hardware address that answers for the address.

@@ -24,7 +24,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::Path,
-    process::{Child, Command, Output},
+    process::{Command, Output},
 };
 
 use herald_apiserver::{Access, Action, ApiServer, Fault};
@@ -36,7 +36,7 @@ use kube::{
 use namespace::outside;
 use serde_json::{Value, json};
 use support::{AGENT, CONTROLLER, Cluster, eventually, rights};
-use wire::{Agent, Client, HERALD, VETH};
+use wire::{Agent, Client, HERALD, Process, VETH};
 
 /// Somebody who looks after Services.
 const READER: &str = "jane";
@@ -56,16 +56,6 @@ const STATE: &str = r#"{"version":1,"node":"two","incarnation":7,
         "services":[{"key":{"namespace":"default","name":"web"},"created":1,"policy":"Cluster"}]}},
     "claims":[{"address":"192.168.77.200","interface":"eth0","epoch":4,"held":true}],
     "macs":[]}"#;
-
-/// A process that ends with the test.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ended = self.0.kill();
-        let _ended = self.0.wait();
-    }
-}
 
 /// A permission of a role.
 type Permission = (String, String, String);
@@ -128,18 +118,9 @@ fn herald(cluster: &Cluster, token: &str, arguments: &[&str]) -> Output {
 }
 
 fn controller(cluster: &Cluster, dir: &Path) -> Process {
-    let (directory, kubeconfig) = cluster.kubeconfig("controller");
-    let log = fs::File::create(dir.join("controller.log")).unwrap();
-    let process = Command::new(HERALD)
-        .args(["controller", "--http", "0.0.0.0:9470"])
-        .env("KUBECONFIG", kubeconfig)
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    // The program has to find it first.
-    let _kept = directory.keep();
-    Process(process)
+    let arguments = ["--http", "0.0.0.0:9470"];
+    let log = dir.join("controller.log");
+    Process::controller(cluster.kubeconfig("controller"), &arguments, &log)
 }
 
 /// What `curl` hears: the code, and the body.

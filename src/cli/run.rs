@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     AgentArgs, Cli, Command, ControllerArgs, DefaultProvider, Failover, NodePorts, ProcessArgs,
-    aws, check, crds, explain, import, metrics, pools, rebalance, status,
+    aws, check, completion, crds, explain, import, metrics, pools, rebalance, status,
 };
 use crate::{agent, api::NodePortPolicy, cluster, controller, membership, telemetry};
 
@@ -26,6 +26,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "lab")]
         Command::LabRole(role) => crate::lab::run_role(role),
         Command::Crds => crds::print(),
+        Command::Completion(args) => completion::print(args.shell),
         Command::Metrics => metrics::print(),
         Command::Status(args) => return answer(status::show(args)),
         Command::Pools(args) => return answer(pools::show(args)),

@@ -15,6 +15,7 @@ use rustls::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::OnceCell,
     task::JoinSet,
     time,
 };
@@ -30,15 +31,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What a TLS connection begins with (RFC 8446, section 5.1).
 const HANDSHAKE: u8 = 22;
 
-/// Why nothing can be encrypted.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum DoorsError {
-    #[error("no certificate can be made")]
-    Certificate(#[from] rcgen::Error),
-    #[error("the certificate cannot be used")]
-    Tls(#[from] rustls::Error),
-}
-
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -53,22 +45,23 @@ type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 /// The listening port.
 pub(super) struct Doors {
     listener: TcpListener,
-    acceptor: TlsAcceptor,
+    /// Made when somebody wants it: most processes are never asked.
+    acceptor: Arc<OnceCell<TlsAcceptor>>,
     arriving: JoinSet<Option<(Stream, Caller)>>,
 }
 
 impl Doors {
-    pub(super) fn new(listener: TcpListener) -> Result<Self, DoorsError> {
-        Ok(Self {
+    pub(super) fn new(listener: TcpListener) -> Self {
+        Self {
             listener,
-            acceptor: TlsAcceptor::from(Arc::new(own_certificate()?)),
+            acceptor: Arc::default(),
             arriving: JoinSet::new(),
-        })
+        }
     }
 
     /// Lets somebody say what he wants, beside others.
     fn receive(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let acceptor = self.acceptor.clone();
+        let acceptor = Arc::clone(&self.acceptor);
         self.arriving.spawn(async move {
             let arrived = time::timeout(PATIENCE, enter(stream, peer, acceptor)).await;
             arrived.ok()?.ok()
@@ -113,12 +106,13 @@ impl Connected<IncomingStream<'_, Doors>> for Caller {
 async fn enter(
     stream: TcpStream,
     peer: SocketAddr,
-    acceptor: TlsAcceptor,
+    acceptor: Arc<OnceCell<TlsAcceptor>>,
 ) -> io::Result<(Stream, Caller)> {
     let mut first = [0];
     stream.peek(&mut first).await?;
     let encrypted = first == [HANDSHAKE];
     let stream = if encrypted {
+        let acceptor = acceptor.get_or_try_init(async || own_certificate()).await?;
         Either::Right(Box::new(acceptor.accept(stream).await?))
     } else {
         Either::Left(stream)
@@ -127,13 +121,20 @@ async fn enter(
     Ok((stream, Caller { peer, encrypted }))
 }
 
-fn own_certificate() -> Result<ServerConfig, DoorsError> {
-    let made = rcgen::generate_simple_self_signed(["herald".to_owned(), "localhost".to_owned()])?;
+/// A certificate that nobody vouches for: it keeps others from reading along, and proves nothing.
+fn own_certificate() -> io::Result<TlsAcceptor> {
+    let names = ["herald".to_owned(), "localhost".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;
     let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let config =
-        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], PrivateKeyDer::from(key))?;
-    Ok(config)
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| {
+            let chain = vec![made.cert.der().clone()];
+            let builder = builder.with_no_client_auth();
+            builder.with_single_cert(chain, PrivateKeyDer::from(key))
+        });
+    Ok(TlsAcceptor::from(Arc::new(
+        config.map_err(io::Error::other)?,
+    )))
 }

@@ -122,7 +122,7 @@ pub async fn serve(
         )
         .with_state(served)
         .merge(guarded);
-    let doors = Doors::new(listener).map_err(std::io::Error::other)?;
+    let doors = Doors::new(listener);
     let service = router.into_make_service_with_connect_info::<Caller>();
     axum::serve(doors, service).await
 }

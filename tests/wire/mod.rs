@@ -30,9 +30,16 @@ pub const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// Another host on the wire.
 pub struct Client(Child);
 
+/// A process that ends with the test.
+pub struct Process {
+    child: Child,
+    /// What it reads as long as it runs.
+    _kubeconfig: Option<tempfile::TempDir>,
+}
+
 /// A running agent; dropping it kills it.
 pub struct Agent {
-    process: Child,
+    process: Process,
     pub dir: PathBuf,
 }
 
@@ -67,7 +74,7 @@ impl Agent {
             .spawn()
             .unwrap();
         Self {
-            process,
+            process: Process::of(process),
             dir: dir.to_owned(),
         }
     }
@@ -79,7 +86,7 @@ impl Agent {
 
     /// Whether it has not ended.
     pub fn runs(&mut self) -> bool {
-        self.process.try_wait().unwrap().is_none()
+        self.process.child.try_wait().unwrap().is_none()
     }
 
     /// What it serves at `/metrics`; only of one in this namespace.
@@ -97,10 +104,41 @@ impl Agent {
     }
 }
 
-impl Drop for Agent {
+impl Process {
+    const fn of(child: Child) -> Self {
+        Self {
+            child,
+            _kubeconfig: None,
+        }
+    }
+
+    /// `herald controller`, on the cluster of a kubeconfig.
+    pub fn controller(
+        kubeconfig: (tempfile::TempDir, PathBuf),
+        arguments: &[&str],
+        log: &Path,
+    ) -> Self {
+        let (directory, kubeconfig) = kubeconfig;
+        let log = fs::File::create(log).unwrap();
+        let child = Command::new(HERALD)
+            .arg("controller")
+            .args(arguments)
+            .env("KUBECONFIG", kubeconfig)
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self {
+            child,
+            _kubeconfig: Some(directory),
+        }
+    }
+}
+
+impl Drop for Process {
     fn drop(&mut self) {
-        let _ended = self.process.kill();
-        let _ended = self.process.wait();
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
     }
 }
 
