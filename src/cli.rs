@@ -109,7 +109,8 @@ struct ControllerArgs {
     /// Whether Services keep their node ports where neither the Service nor its pool says.
     #[arg(long, value_enum, default_value_t)]
     node_ports: NodePorts,
-    /// Where to serve the status page, /livez, /readyz and /metrics.
+    /// Where to serve /livez and /readyz, and the status page and /metrics: these to this host, and elsewhere by TLS to
+    /// whom the API server lets `get` the path.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9470")]
     http: SocketAddr,
     #[command(flatten)]
@@ -153,7 +154,8 @@ struct AgentArgs {
     /// How soon a silent agent counts as dead. Agents of different settings bear each other: the slower counts.
     #[arg(long, value_enum, default_value_t, value_name = "SETTING")]
     failover: Failover,
-    /// Where to serve /livez, /readyz and /metrics.
+    /// Where to serve /livez and /readyz, and /metrics: this to this host, and elsewhere by TLS to whom the API server
+    /// lets `get` the path.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9472")]
     http: SocketAddr,
 }

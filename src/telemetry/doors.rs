@@ -3,7 +3,7 @@
 //! Probes and loopback speak plainly. Whoever shows a token from elsewhere does so in TLS, with a certificate that this
 //! process has made for itself: nobody on the way can read the token.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     extract::connect_info::Connected,
@@ -16,7 +16,7 @@ use rustls::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::OnceCell,
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
     time,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -24,7 +24,8 @@ use tokio_util::either::Either;
 
 /// How long somebody may take to say what he wants.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// So many may be about to say it at the same time; more wait in the kernel's queue.
+/// So many may be about to say it at the same time. Then the one who has been silent for longest must go: whoever opens
+/// connections and says nothing must not keep the kubelet out.
 const UNDECIDED: usize = 64;
 /// After an error of the listener, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -48,6 +49,8 @@ pub(super) struct Doors {
     /// Made when somebody wants it: most processes are never asked.
     acceptor: Arc<OnceCell<TlsAcceptor>>,
     arriving: JoinSet<Option<(Stream, Caller)>>,
+    /// The same, in the order in which they came.
+    undecided: VecDeque<AbortHandle>,
 }
 
 impl Doors {
@@ -56,16 +59,24 @@ impl Doors {
             listener,
             acceptor: Arc::default(),
             arriving: JoinSet::new(),
+            undecided: VecDeque::new(),
         }
     }
 
     /// Lets somebody say what he wants, beside others.
     fn receive(&mut self, stream: TcpStream, peer: SocketAddr) {
         let acceptor = Arc::clone(&self.acceptor);
-        self.arriving.spawn(async move {
+        let handle = self.arriving.spawn(async move {
             let arrived = time::timeout(PATIENCE, enter(stream, peer, acceptor)).await;
             arrived.ok()?.ok()
         });
+        self.undecided.retain(|one| !one.is_finished());
+        if self.undecided.len() >= UNDECIDED
+            && let Some(silent) = self.undecided.pop_front()
+        {
+            silent.abort();
+        }
+        self.undecided.push_back(handle);
     }
 }
 
@@ -75,14 +86,13 @@ impl Listener for Doors {
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
-            let has_place = self.arriving.len() < UNDECIDED;
             tokio::select! {
                 Some(arrived) = self.arriving.join_next() => {
                     if let Ok(Some(arrived)) = arrived {
                         return arrived;
                     }
                 }
-                accepted = self.listener.accept(), if has_place => match accepted {
+                accepted = self.listener.accept() => match accepted {
                     Ok((stream, peer)) => self.receive(stream, peer),
                     Err(_) => time::sleep(PAUSE).await,
                 },
@@ -137,4 +147,53 @@ fn own_certificate() -> io::Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(
         config.map_err(io::Error::other)?,
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    async fn doors() -> (Doors, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (Doors::new(listener), address)
+    }
+
+    #[tokio::test]
+    async fn whoever_says_nothing_keeps_nobody_out() {
+        let (mut doors, address) = doors().await;
+        let accepting = tokio::spawn(async move {
+            let accepted = doors.accept().await;
+            (doors, accepted)
+        });
+        let mut silent = Vec::new();
+        for _ in 0..3 * UNDECIDED {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut speaks = TcpStream::connect(address).await.unwrap();
+        speaks.write_all(b"GET").await.unwrap();
+        let (doors, (mut stream, caller)) = accepting.await.unwrap();
+        assert_eq!(caller.peer, speaks.local_addr().unwrap());
+        assert!(!caller.encrypted);
+        let mut said = [0; 3];
+        stream.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"GET", "nothing of it is lost");
+        assert!(doors.undecided.len() <= UNDECIDED);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_handshake_is_plain_and_a_broken_one_is_dropped() {
+        let (mut doors, address) = doors().await;
+        let mut broken = TcpStream::connect(address).await.unwrap();
+        broken
+            .write_all(&[HANDSHAKE, 3, 1, 0, 1, 99])
+            .await
+            .unwrap();
+        let mut plain = TcpStream::connect(address).await.unwrap();
+        plain.write_all(b"GET").await.unwrap();
+        let (_stream, caller) = doors.accept().await;
+        assert_eq!(caller.peer, plain.local_addr().unwrap());
+    }
 }
