@@ -37,9 +37,13 @@ pub(super) fn read(
     documents: &[Document],
     draft: &mut Draft,
 ) -> Result<(), ImportError> {
-    let shared = Shared::of(words, documents);
+    let served: Vec<&Document> = documents
+        .iter()
+        .filter(|it| is_served(words, it, draft))
+        .collect();
+    let shared = Shared::of(&served);
     let mut spare = BTreeSet::new();
-    for document in documents.iter().filter(|it| is_served(words, it)) {
+    for document in served {
         let text = |pointer: &str| document.value.pointer(pointer).and_then(Value::as_str);
         let title = format!("Service/{} in {}", document.name, document.namespace);
         let class = text("/spec/loadBalancerClass");
@@ -79,10 +83,9 @@ pub(super) fn read(
 struct Shared<'a>(BTreeMap<IpAddr, Vec<&'a Document>>);
 
 impl<'a> Shared<'a> {
-    fn of(words: &Words, documents: &'a [Document]) -> Self {
+    fn of(services: &[&'a Document]) -> Self {
         let mut holders: BTreeMap<IpAddr, Vec<&Document>> = BTreeMap::new();
-        let services = documents.iter().filter(|it| is_served(words, it));
-        for service in services {
+        for &service in services {
             for address in addresses(service) {
                 holders.entry(address).or_default().push(service);
             }
@@ -116,14 +119,31 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// Whether a document is a Service that the other one serves, and that can be Herald's as it is.
-fn is_served(words: &Words, document: &Document) -> bool {
+/// Whether a document is a Service that the other one serves: its class says so, or without one its annotations, or an
+/// address of one of its pools. What Herald serves already is Herald's.
+fn is_served(words: &Words, document: &Document, draft: &Draft) -> bool {
     let text = |pointer: &str| document.value.pointer(pointer).and_then(Value::as_str);
-    let class = text("/spec/loadBalancerClass");
-    document.group.is_empty()
+    let is_balancer = document.group.is_empty()
         && document.kind == "Service"
-        && text("/spec/type") == Some("LoadBalancer")
-        && class.is_none_or(|class| words.classes.contains(&class))
+        && text("/spec/type") == Some("LoadBalancer");
+    if !is_balancer || is_heralds(document) {
+        return false;
+    }
+    if let Some(class) = text("/spec/loadBalancerClass") {
+        return words.classes.contains(&class);
+    }
+    let mut keys = document.annotations.keys();
+    let is_word = |key: &String| words.prefixes.iter().any(|it| key.starts_with(it));
+    keys.any(is_word) || addresses(document).iter().any(|it| draft.has(*it))
+}
+
+fn is_heralds(service: &Document) -> bool {
+    let conditions = service.value.pointer("/status/conditions");
+    let mut conditions = conditions.and_then(Value::as_array).into_iter().flatten();
+    conditions.any(|it| {
+        let says = |key: &str, word: &str| it.get(key).and_then(Value::as_str) == Some(word);
+        says("type", api::CONDITION_ALLOCATED) && says("status", "True")
+    })
 }
 
 /// The addresses in the status.
